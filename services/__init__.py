@@ -1,0 +1,1 @@
+"""One package a service; they meet in shared.events and nowhere else."""

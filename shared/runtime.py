@@ -1,0 +1,248 @@
+"""A replica's life: the order in which it starts, what it repeats, the order in which it stops.
+
+Any loop that dies of something it should not outlive takes the process down, and the platform
+starts a new one; what was in hand is rows with leases, so another replica takes it up.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+from aiohttp import web
+
+from shared import inbox, logs
+from shared.bus import BROKEN, Publisher, Queue, queues_for
+from shared.consumer import Consumer, Handlers
+from shared.database import PASSING, Database
+from shared.health import Health
+from shared.http import serve
+from shared.metrics import STEPS
+from shared.migrate import migrate
+from shared.relay import Relay
+from shared.settings import Settings
+
+Step = Callable[[], Awaitable[bool]]
+Resource = TypeVar("Resource")
+
+HEARD_DAYS = 7
+BACK_OFF_MOST_S = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Runtime:
+    """What a service's wiring is given: a database, and ways to say what runs."""
+
+    def __init__(self, service: str, settings: Settings, database: Database) -> None:
+        self.service = service
+        self.settings = settings
+        self.database = database
+        self.health = Health()
+        self.publisher = Publisher(str(settings.amqp_url), settings.bus_prefix, service)
+        self.stopping = asyncio.Event()
+        self._resources = AsyncExitStack()
+        self._handlers: Handlers = {}
+        self._workers: list[tuple[str, Step, float, asyncio.Event | None]] = []
+        self._apps: list[tuple[web.Application, int]] = []
+
+    async def enter(self, resource: AbstractAsyncContextManager[Resource]) -> Resource:
+        """Open something that is closed after the last worker has stopped."""
+        return await self._resources.enter_async_context(resource)
+
+    def hear(self, handlers: Handlers) -> None:
+        """Consume the types in this table, and with it declare the queues."""
+        self._handlers = handlers
+
+    def work(
+        self, name: str, step: Step, *, idle_s: float, wake: asyncio.Event | None = None
+    ) -> None:
+        """Repeat a step: at once while it says that there may be more, else every `idle_s`
+        seconds, or as soon as `wake` is set."""
+        self._workers.append((name, step, idle_s, wake))
+
+    def serve(self, app: web.Application) -> None:
+        """Serve the service's own API on its HTTP port."""
+        self._apps.append((app, self.settings.http_port))
+
+    async def run(self) -> None:
+        """Run until a loop dies or `stopping` is set."""
+        queues = queues_for(self.settings.bus_prefix, self.service, self._handlers)
+        await self._open_broker(queues)
+        relay = Relay(self.database, self.publisher, queues)
+        consumers = [self._consumer(queue) for queue in queues]
+        self.work("relay", relay.step, idle_s=0.1, wake=self.database.told)
+        self.work("forget", self._forget, idle_s=60)
+        self.health.checks["database"] = self.database.check
+        self.health.checks["broker"] = self.publisher.check
+        for consumer in consumers:
+            self.health.checks[consumer.name] = consumer.check
+        workers = [
+            asyncio.create_task(self._repeat(name, step, idle_s, wake), name=name)
+            for name, step, idle_s, wake in self._workers
+        ]
+        listening = [asyncio.create_task(one.run(), name=one.name) for one in consumers]
+        servers = [
+            await serve(app, self.settings.http_host, port, grace_s=5) for app, port in self._apps
+        ]
+        self.health.started = True
+        log.info("started", http=[address for one in servers for address in one.addresses])
+        stopped = asyncio.create_task(self.stopping.wait(), name="stopping")
+        try:
+            await asyncio.wait(
+                [stopped, *workers, *listening], return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            self.stopping.set()
+            await self._stop(consumers, servers, workers, listening, relay)
+        stopped.cancel()
+        for task in (*workers, *listening):
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    async def _open_broker(self, queues: list[Queue]) -> None:
+        """Wait for the broker: queues must be there before this replica says that it is ready."""
+        back_off_s = 0.2
+        while not self.stopping.is_set():
+            try:
+                await self.publisher.open(queues)
+            except BROKEN as error:
+                log.warning("broker away", error=repr(error))
+                await asyncio.sleep(back_off_s)
+                back_off_s = min(2 * back_off_s, BACK_OFF_MOST_S)
+            else:
+                return
+
+    def _consumer(self, queue: Queue) -> Consumer:
+        return Consumer(
+            self.database,
+            str(self.settings.amqp_url),
+            self.settings.bus_prefix,
+            self.service,
+            queue,
+            self._handlers,
+        )
+
+    async def _stop(
+        self,
+        consumers: list[Consumer],
+        servers: list[web.AppRunner],
+        workers: list[asyncio.Task[None]],
+        listening: list[asyncio.Task[None]],
+        relay: Relay,
+    ) -> None:
+        """Unready, no new work, finish what is in hand, publish what it told, close."""
+        log.info("stopping")
+        self.health.stopping = True
+        grace_s = self.settings.shutdown_grace_s
+        for consumer in consumers:
+            consumer.stop()
+        await asyncio.gather(*(one.cleanup() for one in servers), return_exceptions=True)
+        tasks = [*listening, *workers]
+        _, late = await asyncio.wait(tasks, timeout=grace_s)
+        for task in late:
+            log.warning("cut short", loop=task.get_name())
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._within(grace_s / 4, "resources", self._resources.aclose())
+        await self._within(grace_s / 4, "last relay", _until_idle(relay.step))
+        await self._within(grace_s / 4, "broker", self.publisher.close())
+        log.info("stopped")
+
+    async def _within(self, limit_s: float, what: str, work: Coroutine[None, None, None]) -> None:
+        try:
+            await asyncio.wait_for(work, limit_s)
+        except (*PASSING, *BROKEN) as error:
+            log.warning("left undone", what=what, error=repr(error))
+
+    async def _repeat(
+        self, name: str, step: Step, idle_s: float, wake: asyncio.Event | None
+    ) -> None:
+        structlog.contextvars.bind_contextvars(worker=name)
+        back_off_s = 0.1
+        while not self.stopping.is_set():
+            try:
+                more = await step()
+            except (*PASSING, *BROKEN) as error:
+                STEPS.labels(name, "put off").inc()
+                log.warning("put off", error=repr(error), again_s=back_off_s)
+                await self._idle(back_off_s, None)
+                back_off_s = min(2 * back_off_s, BACK_OFF_MOST_S)
+                continue
+            back_off_s = 0.1
+            STEPS.labels(name, "done").inc()
+            if not more:
+                await self._idle(idle_s, wake)
+
+    async def _idle(self, seconds: float, wake: asyncio.Event | None) -> None:
+        """Wait for the time, the wake-up or the stop, whichever is first."""
+        waits = [asyncio.create_task(self.stopping.wait())]
+        if wake is not None:
+            waits.append(asyncio.create_task(wake.wait()))
+        _, pending = await asyncio.wait(
+            waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in pending:
+            task.cancel()
+        if wake is not None:
+            wake.clear()
+
+    async def _forget(self) -> bool:
+        async with self.database.connection() as connection:
+            return await inbox.forget(connection, days=HEARD_DAYS, most=10_000) == 10_000
+
+
+async def _until_idle(step: Step) -> None:
+    while await step():
+        pass
+
+
+Wire = Callable[[Runtime], Awaitable[None]]
+
+
+def run(service: str, settings: Settings, wire: Wire) -> None:
+    """Run a service until SIGTERM or SIGINT; exit 1 when a loop has died."""
+    logs.configure(service, settings.log_level)
+    try:
+        asyncio.run(_live(service, settings, wire))
+    except Exception:
+        log.exception("died")
+        sys.exit(1)
+
+
+async def _live(service: str, settings: Settings, wire: Wire) -> None:
+    migrations = Path(sys.modules["__main__"].__file__ or "").parent / "migrations"
+    database = await _open_database(service, settings, migrations)
+    runtime = Runtime(service, settings, database)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, runtime.stopping.set)
+    ops = await serve(runtime.health.app(), settings.http_host, settings.ops_port, grace_s=1)
+    try:
+        await wire(runtime)
+        await runtime.run()
+    finally:
+        await ops.cleanup()
+        await database.close()
+
+
+async def _open_database(service: str, settings: Settings, migrations: Path) -> Database:
+    """Wait for the server, bring the schema up to date, open the pool."""
+    back_off_s = 0.2
+    while True:
+        try:
+            for name in await migrate(str(settings.database_url), service, migrations):
+                log.info("migrated", migration=name)
+            return await Database.open(
+                str(settings.database_url), service, size=settings.pool_size
+            )
+        except PASSING as error:
+            log.warning("database away", error=repr(error))
+            await asyncio.sleep(back_off_s)
+            back_off_s = min(2 * back_off_s, BACK_OFF_MOST_S)
+
+

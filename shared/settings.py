@@ -1,0 +1,20 @@
+"""What every service is told by its environment."""
+
+from pydantic import AmqpDsn, Field, PostgresDsn
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings common to all services, from variables that start with SLUICE_."""
+
+    model_config = SettingsConfigDict(env_prefix="SLUICE_", frozen=True, hide_input_in_errors=True)
+
+    database_url: PostgresDsn
+    amqp_url: AmqpDsn
+    bus_prefix: str = Field("sluice", description="name of the exchange, first part of every queue")
+    http_host: str = Field("127.0.0.1", description="address the service's own API listens on")
+    http_port: int = Field(0, description="its port; 0 picks a free one")
+    ops_port: int = Field(0, description="port of /livez, /readyz and /metrics; 0 picks a free one")
+    log_level: str = Field("info", description="debug, info, warning or error")
+    pool_size: int = Field(8, ge=2, description="database connections of one replica")
+    shutdown_grace_s: float = Field(20, gt=0, description="time for a replica to finish, seconds")
