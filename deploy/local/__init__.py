@@ -1,0 +1,1 @@
+"""Sluice on one machine: private servers, the platform's processes, the set-up and the checks."""

@@ -1,0 +1,139 @@
+"""PostgreSQL and RabbitMQ for one run: those of the environment, else private ones.
+
+`python -m deploy.local.servers` keeps a pair up in the foreground and writes their addresses to
+`.local/servers.env`, for a shell to source.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from deploy.local.children import Child, ChildDied, Run, raise_on_signals
+from deploy.local.postgres import start_postgres
+from deploy.local.progress import say, step
+from deploy.local.rabbitmq import find_broker, start_rabbit
+from deploy.local.state import SetupError, local_folder
+
+_ATTEMPTS = 3
+_PORT_TAKEN = re.compile("address already in use|eaddrinuse", re.IGNORECASE)
+
+
+class PrivateServers:
+    """A context manager that gives `database_url` and `amqp_url`, and stops what it started.
+
+    durable: False turns PostgreSQL's fsync off; for functional tests, never for measurements.
+    data: a folder to keep the data in; without one the data goes away with the run.
+
+    Raises SetupError when the machine lacks something, ChildDied when a server does not come up.
+    """
+
+    def __init__(self, *, durable: bool, data: Path | None = None) -> None:
+        self.durable = durable
+        self.data = data
+        self.database_url = os.environ.get("SLUICE_DATABASE_URL", "")
+        self.amqp_url = os.environ.get("SLUICE_AMQP_URL", "")
+        self.run: Run | None = None
+
+    def __enter__(self) -> Self:
+        for name, url in self.environment().items():
+            if url:
+                say(f"  Using {name}: {without_password(url)}")
+        if self.database_url and self.amqp_url:
+            return self
+        with ExitStack() as stack:
+            self.run = Run.begin()
+            stack.callback(self.run.end)
+            self._start(self.run)
+            stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.run:
+            with step("Stopping the private servers"):
+                self.run.end()
+
+    def environment(self) -> dict[str, str]:
+        """What to set for a process that shall use these servers."""
+        return {"SLUICE_DATABASE_URL": self.database_url, "SLUICE_AMQP_URL": self.amqp_url}
+
+    def dead(self) -> Child | None:
+        """A server that has ended by itself, if one has."""
+        children = self.run.children if self.run else []
+        return next((child for child in children if not child.is_alive()), None)
+
+    def _start(self, run: Run) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._start_once(run)
+            except ChildDied as died:
+                # Another run may have taken a port between our choice and the bind.
+                if attempt == _ATTEMPTS or not _PORT_TAKEN.search(str(died)):
+                    raise
+                say("  A port was taken meanwhile: starting again with others")
+                run.stop(list(run.children))
+        raise AssertionError("the last attempt returns or raises")
+
+    def _start_once(self, run: Run) -> None:
+        data = self.data or run.folder
+        # RabbitMQ takes seconds to boot, so PostgreSQL is made ready meanwhile.
+        begun = time.monotonic()
+        rabbit = None if self.amqp_url else start_rabbit(run, find_broker(run), data / "rabbitmq")
+        postgres = None
+        if not self.database_url:
+            postgres = start_postgres(run, data / "postgres", durable=self.durable)
+        if rabbit:
+            with step("Starting RabbitMQ") as note:
+                rabbit.wait()
+                took_s = time.monotonic() - begun
+                note.detail = f"127.0.0.1:{rabbit.port}, up {took_s:.1f} s after its start"
+            self.amqp_url = rabbit.amqp_url
+        if postgres:
+            self.database_url = postgres.database_url
+
+
+def without_password(url: str) -> str:
+    """The address for a log or a terminal."""
+    return re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", url)
+
+
+def main() -> int:
+    """Keep a pair of servers up until Ctrl-C, a SIGTERM, or the end of one of them."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.local.servers", description=__doc__)
+    parser.add_argument("--fast", action="store_true", help="fsync off: for functional tests only")
+    options = parser.parse_args()
+    raise_on_signals()
+    addresses = local_folder() / "servers.env"
+    try:
+        with PrivateServers(durable=not options.fast) as servers:
+            lines = [f"export {k}={shlex.quote(v)}" for k, v in servers.environment().items()]
+            addresses.touch(0o600)
+            addresses.write_text("\n".join(lines) + "\n")
+            say("\n".join(["", *lines, "", f"(also in {addresses}) Ctrl-C stops them."]))
+            while not (dead := servers.dead()):
+                time.sleep(0.5)
+            raise ChildDied(dead)
+    except KeyboardInterrupt:
+        return 0
+    except (SetupError, ChildDied) as error:
+        say(str(error))
+        return 1
+    finally:
+        addresses.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
