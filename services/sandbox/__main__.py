@@ -1,0 +1,51 @@
+"""Runs the sandbox: `python -m services.sandbox`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+
+import structlog
+from aiohttp import web
+
+from services.sandbox.api import build_app, build_ops_app
+from services.sandbox.service import Sandbox
+from services.sandbox.settings import Settings
+
+
+async def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    settings = Settings()
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+    )
+    sandbox = Sandbox(settings.sandbox_behaviour, settings.sandbox_seed, settings.telnyx_api_key)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    grace_s = settings.shutdown_grace_s
+    api = web.AppRunner(build_app(sandbox), access_log=None, shutdown_timeout=grace_s)
+    runners = [(api, settings.http_port)]
+    if settings.ops_port is not None:
+        runners.append((web.AppRunner(build_ops_app(sandbox)), settings.ops_port))
+    log = structlog.get_logger("sandbox")
+    for runner, port in runners:
+        await runner.setup()
+        await web.TCPSite(runner, settings.http_host, port).start()
+        log.info("listening", addresses=[str(address) for address in runner.addresses])
+    await stopping.wait()
+    for runner, _ in reversed(runners):
+        await runner.cleanup()
+    log.info("stopped")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,224 @@
+"""Numbers on 10DLC campaigns (our use cases), and the carriers' word on each of them.
+
+What Telnyx shows of an attachment, and how an adapter should read it:
+
+- `assignmentStatus` is the registry's, not the carriers': PENDING_ASSIGNMENT, then ASSIGNED.
+  ASSIGNED with a carrier still PENDING or FAILED is common, so it confirms nobody.
+  FAILED_ASSIGNMENT refuses every carrier that has not spoken.
+- `attNumberMappingStatus` settles att, `tmobileNumberMappingStatus` settles tmobile,
+  `nonTmobileNumberMappingStatus` settles verizon (and the regional carriers).
+- Telnyx's published schema lacks `attNumberMappingStatus`, its live answers have it. Where it
+  is absent, `nonTmobileNumberMappingStatus` settles att and verizon at once. The behaviour
+  `att_mapping_shown: false` shows attachments like that; ADDED then means that both confirmed,
+  FAILED that one of them refused.
+- A mapping is PENDING, ADDED (confirmed) or FAILED (refused); null is PENDING too.
+- The words of a refusal are in `failureReasons` or in `errors`: read both.
+
+Changes are also posted as `10dlc.phone_number.update` to the campaign's webhook address, where
+one is set: `type` ASSIGNMENT (`status` success or failed, `reasons`) for the registry's step,
+STATUS_UPDATE (`status` ADDED or FAILED, with the mapping fields) for a carrier's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Literal
+
+from services.sandbox.agenda import Agenda
+from services.sandbox.behaviour import Behaviour, Refusal
+from services.sandbox.domain import (
+    BAD_REQUEST,
+    NOT_FOUND,
+    REGISTRARS,
+    Carrier,
+    Refused,
+    Registration,
+    Webhook,
+    iso,
+)
+from services.sandbox.messages import event
+
+Mapping = Literal["PENDING", "ADDED", "FAILED"]
+
+
+@dataclass(slots=True)
+class Campaign:
+    """A 10DLC campaign: whose it is, and where its changes are posted."""
+
+    id: str
+    brand: str
+    webhook_url: str | None = None
+
+    def data(self) -> dict[str, object]:
+        return {"id": self.id, "brand": self.brand, "webhook_url": self.webhook_url}
+
+
+@dataclass(slots=True)
+class Attachment:
+    """One number on one campaign."""
+
+    phone: str
+    campaign: Campaign
+    created_at: datetime
+    updated_at: datetime
+    assignment_status: str = "PENDING_ASSIGNMENT"
+    mappings: dict[Carrier, Mapping] = field(
+        default_factory=lambda: dict.fromkeys(REGISTRARS, "PENDING")
+    )
+    reasons: list[str] = field(default_factory=list)
+
+    def registration(self, carrier: Carrier) -> Registration:
+        """What this carrier makes of the number; the regional ones follow Verizon's mapping."""
+        mapping = self.mappings["verizon" if carrier == "other" else carrier]
+        return "confirmed" if mapping == "ADDED" else "pending"
+
+    def data(self, behaviour: Behaviour) -> dict[str, object]:
+        """As `GET /v2/10dlc/phone_number_campaigns/{phoneNumber}` writes it."""
+        shown: dict[str, object] = {
+            "phoneNumber": self.phone,
+            "brandId": self.campaign.brand,
+            "tcrBrandId": self.campaign.brand,
+            "campaignId": self.campaign.id,
+            "tcrCampaignId": self.campaign.id,
+            "telnyxCampaignId": self.campaign.id,
+            "assignmentStatus": self.assignment_status,
+            "failureReasons": "; ".join(self.reasons) or None,
+            "errors": "; ".join(self.reasons) or None,
+            "tmobileNumberMappingStatus": self.mappings["tmobile"],
+            "nonTmobileNumberMappingStatus": self._non_tmobile(behaviour),
+            "createdAt": iso(self.created_at),
+            "updatedAt": iso(self.updated_at),
+        }
+        if behaviour.att_mapping_shown:
+            shown["attNumberMappingStatus"] = self.mappings["att"]
+        return shown
+
+    def _non_tmobile(self, behaviour: Behaviour) -> Mapping:
+        if behaviour.att_mapping_shown:
+            return self.mappings["verizon"]
+        both = {self.mappings["att"], self.mappings["verizon"]}
+        if "FAILED" in both:
+            return "FAILED"
+        return "ADDED" if both == {"ADDED"} else "PENDING"
+
+
+class Registry:
+    """All campaigns and attachments of the account, and what becomes of them."""
+
+    def __init__(self, agenda: Agenda, post: Callable[[Webhook], None]) -> None:
+        self._agenda = agenda
+        self._post = post
+        self._campaigns: dict[str, Campaign] = {}
+        self._attachments: dict[str, Attachment] = {}
+        self.behaviour = Behaviour()
+        self._refuse_next: list[Refusal] = []
+
+    def behave(self, behaviour: Behaviour) -> None:
+        """Take over a new behaviour; attachments under way keep the delays they were given."""
+        self.behaviour = behaviour
+        self._refuse_next = [refusal for refusal in behaviour.refusals if refusal.next]
+
+    def campaign(self, campaign_id: str) -> Campaign:
+        """The campaign of this id, made on the spot if it is the first mention."""
+        campaign = self._campaigns.get(campaign_id)
+        if campaign is None:
+            campaign = self._campaigns[campaign_id] = Campaign(campaign_id, campaign_id)
+        return campaign
+
+    def attachment(self, phone: str) -> Attachment | None:
+        return self._attachments.get(phone)
+
+    def get(self, phone: str) -> Attachment:
+        attachment = self._attachments.get(phone)
+        if attachment is None:
+            raise Refused(404, NOT_FOUND, "The number is on no campaign.")
+        return attachment
+
+    def attachments(self, campaign_id: str | None = None) -> list[Attachment]:
+        """Newest first."""
+        return [
+            attachment
+            for attachment in reversed(self._attachments.values())
+            if campaign_id is None or attachment.campaign.id == campaign_id
+        ]
+
+    def attach(self, at: datetime, phone: str, campaign_id: str) -> Attachment:
+        """Put a number on a campaign; the same once more is answered with what there is."""
+        there = self._attachments.get(phone)
+        if there is not None:
+            if there.campaign.id == campaign_id:
+                return there
+            raise Refused(400, BAD_REQUEST, "The number is on another campaign.")
+        attachment = Attachment(phone, self.campaign(campaign_id), at, at)
+        self._attachments[phone] = attachment
+        behaviour = self.behaviour
+        refused = {carrier: self._refusal(attachment, carrier) for carrier in REGISTRARS}
+        self._agenda.after(at, behaviour.assignment_delay_s, partial(self._assign, attachment))
+        for carrier in REGISTRARS:
+            delay_s = getattr(behaviour.confirmation_delay_s, carrier)
+            self._agenda.after(
+                at, delay_s, partial(self._map, attachment, carrier, refused[carrier])
+            )
+        return attachment
+
+    def attach_confirmed(self, at: datetime, phone: str, campaign_id: str) -> Attachment:
+        """An attachment that every carrier has confirmed already: for tests that only send."""
+        attachment = Attachment(phone, self.campaign(campaign_id), at, at, "ASSIGNED")
+        attachment.mappings = dict.fromkeys(REGISTRARS, "ADDED")
+        self._attachments[phone] = attachment
+        return attachment
+
+    def detach(self, at: datetime, phone: str) -> Attachment:
+        """Take a number off its campaign."""
+        attachment = self.get(phone)
+        del self._attachments[phone]
+        attachment.assignment_status, attachment.updated_at = "PENDING_UNASSIGNMENT", at
+        return attachment
+
+    def _refusal(self, attachment: Attachment, carrier: Carrier) -> str | None:
+        name = {"att": "AT&T", "tmobile": "T-Mobile", "verizon": "Verizon"}[carrier]
+        there = len(self.attachments(attachment.campaign.id))
+        if carrier == "tmobile" and there > self.behaviour.numbers_per_campaign:
+            return f"{name}: too many numbers on the campaign without a number pool."
+        for refusal in (*self._refuse_next, *self.behaviour.refusals):
+            if refusal.carrier != carrier:
+                continue
+            by_area = refusal.area_code == attachment.phone[2:5]
+            by_campaign = refusal.campaign_id == attachment.campaign.id
+            if refusal in self._refuse_next:
+                self._refuse_next.remove(refusal)
+            elif not (by_area or by_campaign):
+                continue
+            return f"{name}: Longcode cannot be added to this campaign."
+        return None
+
+    def _assign(self, attachment: Attachment, at: datetime) -> None:
+        if attachment.assignment_status != "PENDING_ASSIGNMENT":
+            return
+        attachment.assignment_status, attachment.updated_at = "ASSIGNED", at
+        self._tell(attachment, at, {"type": "ASSIGNMENT", "status": "success", "reasons": []})
+
+    def _map(self, attachment: Attachment, carrier: Carrier, why: str | None, at: datetime) -> None:
+        if self._attachments.get(attachment.phone) is not attachment:
+            return
+        attachment.mappings[carrier] = "ADDED" if why is None else "FAILED"
+        attachment.updated_at = at
+        if why is not None:
+            attachment.reasons.append(why)
+        if set(attachment.mappings.values()) == {"FAILED"}:
+            attachment.assignment_status = "FAILED_ASSIGNMENT"
+        self._tell(
+            attachment,
+            at,
+            {"type": "STATUS_UPDATE", "status": attachment.mappings[carrier]},
+        )
+
+    def _tell(self, attachment: Attachment, at: datetime, change: dict[str, object]) -> None:
+        url = attachment.campaign.webhook_url
+        if url is None:
+            return
+        payload = {**attachment.data(self.behaviour), **change}
+        self._post(Webhook(url, event("10dlc.phone_number.update", at, payload)))
