@@ -18,10 +18,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
+from typing import Self
 
 from deploy.local.progress import say
 from deploy.local.state import state_folder, state_lock
@@ -114,7 +115,7 @@ class Child:
 
     name: str
     process: subprocess.Popen[bytes]
-    log: Path
+    log: Path | None
     stop_signal: signal.Signals
 
     def is_alive(self) -> bool:
@@ -122,6 +123,8 @@ class Child:
 
     def log_tail(self, lines: int = 20) -> str:
         """The last lines of its output, for an error message."""
+        if self.log is None:
+            return ""
         try:
             text = self.log.read_text(errors="replace")
         except OSError:
@@ -134,10 +137,8 @@ class ChildDied(Exception):
 
     def __init__(self, child: Child) -> None:
         self.child = child
-        code = child.process.poll()
-        super().__init__(
-            f"{child.name} ended with {code}; the end of {child.log}:\n{child.log_tail()}"
-        )
+        tail = f"; the end of {child.log}:\n{child.log_tail()}" if child.log else ""
+        super().__init__(f"{child.name} ended with {child.process.poll()}{tail}")
 
 
 class Run:
@@ -154,12 +155,24 @@ class Run:
         with state_lock("runs"), uninterrupted():
             runs = state_folder() / "runs"
             runs.mkdir(mode=0o711, exist_ok=True)
-            for earlier in sorted(runs.iterdir()):
-                _bury(earlier)
+            # Again, as long as something was stopped: it may have owned a run itself.
+            while any(_bury(earlier) for earlier in sorted(runs.iterdir())):
+                pass
             folder = runs / f"{os.getpid()}-{secrets.token_hex(4)}"
             folder.mkdir(mode=0o711)
             folder.chmod(0o711)
             return cls(folder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.end()
 
     def spawn(
         self,
@@ -167,21 +180,25 @@ class Run:
         args: Sequence[str | Path],
         *,
         env: Mapping[str, str],
-        log: Path,
+        log: Path | None,
         cwd: Path = Path("/"),
         account: Account | None = None,
         stdin: int = subprocess.DEVNULL,
         stop_signal: signal.Signals = signal.SIGTERM,
     ) -> Child:
-        """Start a process in a session of its own, so that a Ctrl-C is ours to pass on."""
-        with uninterrupted(), log.open("ab") as output:
+        """Start a process in a session of its own, so that a Ctrl-C is ours to pass on.
+
+        log: where its output goes; without one it writes to our own.
+        """
+        with uninterrupted(), ExitStack() as stack:
+            output = stack.enter_context(log.open("ab")) if log else None
             process = subprocess.Popen(
                 [os.fspath(arg) for arg in args],
                 env=dict(env),
                 cwd=cwd,
                 stdin=stdin,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.STDOUT if output else None,
                 start_new_session=True,
                 user=account.uid if account else None,
                 group=account.gid if account else None,
@@ -225,7 +242,7 @@ class Run:
             self.stop([child])
 
     def stop(self, children: Sequence[Child], grace_s: float = 10) -> None:
-        """Ask the children to stop, all at once; kill those that are still there after the grace."""
+        """Ask the children to stop, all at once; kill those that are there after the grace."""
         for child in children:
             _signal(child.process.pid, child.stop_signal, child.is_alive)
         deadline = time.monotonic() + grace_s
@@ -264,17 +281,17 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _bury(folder: Path) -> None:
-    """Stop the recorded processes of a run whose owner is dead, and remove its folder."""
+def _bury(folder: Path) -> bool:
+    """Stop what a run whose owner is dead has left, remove its folder; whether any process was."""
     try:
         lines = (folder / "processes").read_text().splitlines()
         owner, *children = [json.loads(line) for line in lines]
     except (OSError, ValueError):
         # Its owner died in the middle of its first line: nothing had been started yet.
         shutil.rmtree(folder, ignore_errors=True)
-        return
+        return False
     if birth(owner["pid"]) == owner["birth"]:
-        return
+        return False
     left = [child for child in children if birth(child["pid"]) == child["birth"] is not None]
     for child in left:
         say(f"  Stopping {child['name']} (process {child['pid']}) that a dead run left behind")
@@ -286,3 +303,4 @@ def _bury(folder: Path) -> None:
             time.sleep(0.05)
         _kill_group(child["pid"])
     shutil.rmtree(folder, ignore_errors=True)
+    return bool(left)

@@ -50,8 +50,7 @@ class PrivateServers:
         if self.database_url and self.amqp_url:
             return self
         with ExitStack() as stack:
-            self.run = Run.begin()
-            stack.callback(self.run.end)
+            self.run = stack.enter_context(Run.begin())
             self._start(self.run)
             stack.pop_all()
         return self
@@ -89,6 +88,7 @@ class PrivateServers:
 
     def _start_once(self, run: Run) -> None:
         data = self.data or run.folder
+        data.mkdir(mode=0o711, parents=True, exist_ok=True)
         # RabbitMQ takes seconds to boot, so PostgreSQL is made ready meanwhile.
         begun = time.monotonic()
         rabbit = None if self.amqp_url else start_rabbit(run, find_broker(run), data / "rabbitmq")

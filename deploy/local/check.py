@@ -1,0 +1,108 @@
+"""`make test`: lint, format, types, imports, then all tests against one pair of servers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from deploy.local.children import Child, ChildDied, Run, raise_on_signals, uninterrupted
+from deploy.local.progress import say
+from deploy.local.servers import PrivateServers
+from deploy.local.state import ROOT, SetupError
+
+STATIC: Sequence[tuple[str, Sequence[str]]] = (
+    ("lint", ("-m", "ruff", "check", ".")),
+    ("format", ("-m", "ruff", "format", "--check", ".")),
+    ("types", ("-m", "mypy")),
+    (
+        "imports",
+        ("-c", "from importlinter.cli import lint_imports_command as go; go()", "--no-logo"),
+    ),
+    ("unit tests", ("-m", "pytest", "-q", "tests/unit")),
+)
+
+UNWIND_WITHIN_S = 60
+"""Time for a stage to stop the processes that it started, after a Ctrl-C."""
+
+
+class StageFailed(Exception):
+    """A stage that ended with another code than 0; it has said why."""
+
+
+def main() -> int:
+    """Run the stages up to the first that fails."""
+    raise_on_signals()
+    begun = time.monotonic()
+    try:
+        with Run.begin() as run:
+            for name, arguments in STATIC:
+                _stage(run, name, arguments, {})
+            say("== servers")
+            with PrivateServers(durable=False) as servers:
+                folders = _folders_with_servers()
+                _stage(run, "all other tests", ("-m", "pytest", *folders), servers.environment())
+    except KeyboardInterrupt:
+        say("== interrupted")
+        return 130
+    except StageFailed as failed:
+        say(f"== {failed}")
+        return 1
+    except (SetupError, ChildDied) as error:
+        say(str(error))
+        return 1
+    say(f"== everything passed ({time.monotonic() - begun:.0f} s)")
+    return 0
+
+
+def _folders_with_servers() -> list[str]:
+    """The folders of tests that are not pure, as far as there are any in this checkout."""
+    tests = ROOT / "tests"
+    found = {test.relative_to(tests).parts[0] for test in tests.glob("*/**/test_*.py")}
+    return [f"tests/{name}" for name in sorted(found - {"unit", "bench"})]
+
+
+def _stage(run: Run, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Run one stage with its output on ours; raise StageFailed when it says no."""
+    say(f"== {name}")
+    begun = time.monotonic()
+    # Its own session, recorded like a server: one Ctrl-C reaches it once, and only through us.
+    child = run.spawn(
+        name,
+        [sys.executable, *arguments],
+        env=clean_environment() | dict(environment),
+        cwd=ROOT,
+        log=None,
+        stop_signal=signal.SIGINT,
+    )
+    try:
+        code = child.process.wait()
+    except KeyboardInterrupt:
+        _unwind(run, child)
+        raise
+    took_s = time.monotonic() - begun
+    if code:
+        raise StageFailed(f"{name}: failed with {code} after {took_s:.1f} s")
+    run.stop([child])
+    say(f"== {name}: passed ({took_s:.1f} s)")
+
+
+def _unwind(run: Run, child: Child) -> None:
+    with uninterrupted(drop=True):
+        run.stop([child], grace_s=UNWIND_WITHIN_S)
+
+
+def clean_environment() -> dict[str, str]:
+    """The caller's environment without settings of Sluice: no test gets a real account's key."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SLUICE_")}
+    environment["PATH"] = os.pathsep.join(
+        [str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
+    )
+    return environment
+
+
+if __name__ == "__main__":
+    sys.exit(main())
