@@ -41,10 +41,11 @@ def main() -> int:
         with Run.begin() as run:
             for name, arguments in STATIC:
                 _stage(run, name, arguments, {})
-            say("== servers")
-            with PrivateServers(durable=False) as servers:
-                folders = _folders_with_servers()
-                _stage(run, "all other tests", ("-m", "pytest", *folders), servers.environment())
+            if folders := _folders_with_servers():
+                say("== servers")
+                with PrivateServers(durable=False) as servers:
+                    pytest = ("-m", "pytest", *folders)
+                    _stage(run, "all other tests", pytest, servers.environment())
     except KeyboardInterrupt:
         say("== interrupted")
         return 130
