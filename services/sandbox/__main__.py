@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from services.sandbox.api import build_app, build_ops_app
+from services.sandbox.behaviour import Behaviour
 from services.sandbox.service import Sandbox
 from services.sandbox.settings import Settings
 
@@ -26,7 +27,8 @@ async def main() -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
     )
-    sandbox = Sandbox(settings.sandbox_behaviour, settings.sandbox_seed, settings.telnyx_api_key)
+    behaviour = Behaviour.model_validate_json(settings.sandbox_behaviour)
+    sandbox = Sandbox(behaviour, settings.sandbox_seed, settings.telnyx_api_key)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.sandbox.behaviour import Behaviour
-
 
 class Settings(BaseSettings):
     """All of them, with defaults for one machine."""
 
-    model_config = SettingsConfigDict(env_prefix="SLUICE_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="SLUICE_", frozen=True, hide_input_in_errors=True)
 
     http_host: str = "127.0.0.1"
     http_port: int = Field(8400, ge=0, le=65535)
@@ -22,7 +20,7 @@ class Settings(BaseSettings):
     """The bearer token that the provider API asks for; empty: any will do."""
     sandbox_seed: str = "sluice"
     """Draws everything that is drawn, and the webhook signing key."""
-    sandbox_behaviour: Behaviour = Behaviour()
+    sandbox_behaviour: str = "{}"
     """The first behaviour, as JSON; see services/sandbox/behaviour.py."""
     log_level: str = "INFO"
     shutdown_grace_s: float = Field(5, ge=0)
