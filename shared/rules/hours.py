@@ -12,7 +12,6 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from itertools import count
 from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -119,18 +118,19 @@ def open_interval(hours: Hours, at: datetime) -> Interval:
     """
     at = _utc("at", at)
     today = at.astimezone(_zone(hours.time_zone)).date()
-    found: Interval | None = None
-    # Yesterday too: where the clocks go back over midnight, a part of it comes again after today's
-    # first minute. One day beyond the first find, for the same reason.
-    for days in count(-1):
-        was_found = found
-        for run in _open_on(hours, today + days * _DAY):
-            if run.closes_at > at and (found is None or run.opens_at < found.opens_at):
-                found = run
-        if was_found is not None:
-            break
-    assert found is not None
-    return found
+    # From yesterday on: clocks that go back over midnight bring a part of it again. Further than
+    # tomorrow only where the clocks skip tomorrow, or its hours.
+    last = 1
+    while not (
+        runs := [
+            run
+            for day in range(-1, last + 1)
+            for run in _open_on(hours, today + day * _DAY)
+            if run.closes_at > at
+        ]
+    ):
+        last += 1
+    return min(runs, key=lambda run: run.opens_at)
 
 
 def sendable_interval(kind: Kind, window: Window, hours: Hours, at: datetime) -> Interval | None:
@@ -155,20 +155,13 @@ def last_sendable_at(window: Window, hours: Hours) -> datetime | None:
 
     The campaign whose last sendable instant is nearest goes first.
     """
-    zone = _zone(hours.time_zone)
-    closes_at = min(window.closes_at, _FAR_OFF)
-    first_day = window.opens_at.astimezone(zone).date() - _DAY
-    day = closes_at.astimezone(zone).date() + _DAY
+    window = Window(window.opens_at, min(window.closes_at, _FAR_OFF))
     last: datetime | None = None
-    while day >= first_day:
-        was_found = last
-        for run in _open_on(hours, day):
-            ends_at = min(run.closes_at, closes_at)
-            if max(run.opens_at, window.opens_at) < ends_at and (last is None or ends_at > last):
-                last = ends_at
-        if was_found is not None:
-            break
-        day -= _DAY
+    # Even hours that the clocks skip once come round again in less than two days.
+    following = sendable_interval("initial", window, hours, window.closes_at - 2 * _DAY)
+    while following is not None:
+        last = following.closes_at
+        following = sendable_interval("initial", window, hours, last)
     return last
 
 

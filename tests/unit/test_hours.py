@@ -120,6 +120,31 @@ def test_lord_howe_changes_by_half_an_hour() -> None:
     ]
 
 
+def test_a_quarter_of_an_hour_before_midnight_may_come_again_after_midnight() -> None:
+    # St. John's went back from 00:01 to 23:01 of the day before, at 02:31 UTC.
+    late = Hours.parse("23:45", "24:00", "America/St_Johns")
+    assert intervals(late, "2010-11-06 12:00", 2) == [
+        ("07 02:15", "07 02:30"),
+        ("07 03:15", "07 03:30"),
+    ]
+    always = Hours.parse("0:00", "24:00", "America/St_Johns")
+    assert intervals(always, "2010-11-07 02:00", 4) == [
+        ("06 02:30", "07 02:30"),
+        ("07 02:30", "07 02:31"),
+        ("07 02:31", "07 03:30"),
+        ("07 03:30", "08 03:30"),
+    ]
+
+
+def test_the_first_minute_of_tomorrow_may_come_before_the_last_hour_of_today() -> None:
+    almost_always = Hours.parse("0:00", "23:30", "America/St_Johns")
+    assert intervals(almost_always, "2010-11-07 02:10", 3) == [
+        ("07 02:30", "07 02:31"),
+        ("07 02:31", "07 03:00"),
+        ("07 03:30", "08 03:00"),
+    ]
+
+
 def test_a_day_that_never_was_is_never_open() -> None:
     hours = Hours.parse("9:00", "21:00", "Pacific/Apia")
     assert intervals(hours, "2011-12-29 12:00", 2) == [
@@ -133,6 +158,12 @@ def test_a_day_that_never_was_is_never_open() -> None:
 def test_hours_to_the_end_of_the_day_close_at_midnight() -> None:
     hours = Hours.parse("9:00", "24:00", "America/New_York")
     assert intervals(hours, "2024-05-01 05:00", 1) == [("01 13:00", "02 04:00")]
+
+
+def test_the_last_instant_of_a_day_is_still_open_when_it_closes_at_24() -> None:
+    hours = Hours.parse("9:00", "24:00", "UTC")
+    last = datetime(2024, 5, 1, 23, 59, 59, 999_999, tzinfo=UTC)
+    assert last in open_interval(hours, last)
 
 
 def test_hours_around_the_clock_are_an_interval_a_day_without_a_gap() -> None:
@@ -199,6 +230,12 @@ def test_a_window_that_ends_at_night_is_last_sendable_at_the_close_before() -> N
     window = Window(utc("2024-05-01 15:00"), utc("2024-05-03 08:00"))
     assert last_sendable_at(window, NEW_YORK) == utc("2024-05-03 01:00")
     assert last_sendable_at(WINDOW, NEW_YORK) == WINDOW.closes_at
+
+
+def test_a_window_is_last_sendable_two_days_ago_when_the_clocks_skip_the_hours_between() -> None:
+    hours = Hours.parse("2:00", "2:30", "America/New_York")
+    window = Window(utc("2024-03-01 00:00"), utc("2024-03-11 06:00"))
+    assert last_sendable_at(window, hours) == utc("2024-03-09 07:30")
 
 
 def test_a_window_of_one_night_is_never_sendable() -> None:
