@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from deploy.local.children import Child, ChildDied, Run, raise_on_signals, uninterrupted
+from deploy.local.children import (
+    Child,
+    ChildDied,
+    Run,
+    clean_environment,
+    raise_on_signals,
+    uninterrupted,
+)
 from deploy.local.progress import say
 from deploy.local.servers import PrivateServers
 from deploy.local.state import ROOT, SetupError
@@ -94,15 +99,6 @@ def _stage(run: Run, name: str, arguments: Sequence[str], environment: Mapping[s
 def _unwind(run: Run, child: Child) -> None:
     with uninterrupted(drop=True):
         run.stop([child], grace_s=UNWIND_WITHIN_S)
-
-
-def clean_environment() -> dict[str, str]:
-    """The caller's environment without settings of Sluice: no test gets a real account's key."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("SLUICE_")}
-    environment["PATH"] = os.pathsep.join(
-        [str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
-    )
-    return environment
 
 
 if __name__ == "__main__":

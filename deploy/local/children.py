@@ -14,6 +14,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -27,7 +28,7 @@ from typing import Self
 from deploy.local.progress import say
 from deploy.local.state import state_folder, state_lock
 
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def raise_on_signals() -> None:
@@ -54,7 +55,7 @@ def uninterrupted(*, drop: bool = False) -> Iterator[None]:
     held: list[int] = []
     before = {
         number: signal.signal(number, lambda number, _frame: held.append(number))
-        for number in _INTERRUPTS
+        for number in INTERRUPTS
     }
     try:
         yield
@@ -84,6 +85,15 @@ def _birth_by_ps(pid: int) -> str | None:
     ps = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
     found = subprocess.run(ps, capture_output=True, text=True, check=False).stdout.split()
     return None if not found or found[0].startswith("Z") else " ".join(found[1:])
+
+
+def clean_environment() -> dict[str, str]:
+    """The caller's environment without settings of Sluice: no test gets a real account's key."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SLUICE_")}
+    environment["PATH"] = os.pathsep.join(
+        [str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
+    )
+    return environment
 
 
 @dataclass(frozen=True)
@@ -273,6 +283,8 @@ def _signal(pid: int, number: signal.Signals, is_alive: Callable[[], bool]) -> N
     if is_alive():
         with suppress(ProcessLookupError):
             os.kill(pid, number)
+            # A test may have frozen it, and a frozen process is deaf to everything but SIGKILL.
+            os.kill(pid, signal.SIGCONT)
 
 
 def _kill_group(pid: int) -> None:
