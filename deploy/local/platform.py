@@ -296,9 +296,11 @@ class Platform:
 
     async def _watch(self) -> None:
         """End the block when a process has ended though nobody asked it to."""
-        while not (death := self._find_death()):
+        while True:
+            self.death = self._find_death()
+            if self.death:
+                break
             await asyncio.sleep(_POLL_S)
-        self.death = death
         if self._task:
             self._task.cancel()
 
