@@ -2,71 +2,65 @@
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo
-
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field
 
-from services.sandbox.api.edge import control, json_response, read_document
+from services.sandbox.api.edge import (
+    ControlDocument,
+    ZoneName,
+    control,
+    json_response,
+    read_document,
+)
 from services.sandbox.behaviour import Behaviour
 from services.sandbox.domain import BAD_REQUEST, CARRIERS, Carrier, Limit, Refused, Unit
 from services.sandbox.service import Sandbox
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class LimitDocument(_Document):
+class LimitDocument(ControlDocument):
     """A carrier's whole limits; null or left out means no cap."""
 
     sms_per_minute: int | None = Field(None, ge=0)
     sms_unit: Unit = "segment"
     mms_per_minute: int | None = Field(None, ge=0)
     segments_per_day: int | None = Field(None, ge=0)
-    day_zone: str = "America/Los_Angeles"
+    day_zone: ZoneName = "America/Los_Angeles"
     used_elsewhere_per_day: int = Field(0, ge=0)
 
-    @field_validator("day_zone")
-    @classmethod
-    def _known(cls, zone: str) -> str:
-        ZoneInfo(zone)
-        return zone
 
-
-class CampaignDocument(_Document):
+class CampaignDocument(ControlDocument):
     """Whose a 10DLC campaign is, and where its changes are posted."""
 
     brand: str = Field(min_length=1, max_length=128)
     webhook_url: str | None = None
 
 
-class ProfileDocument(_Document):
+class ProfileDocument(ControlDocument):
     """Where a messaging profile's texts are posted."""
 
     webhook_url: str | None
 
 
-class CarrierDocument(_Document):
+class CarrierDocument(ControlDocument):
     """Which carrier a phone is with."""
 
     carrier: Carrier
 
 
-class PhoneDocument(_Document):
+class PhoneDocument(ControlDocument):
     """`undeliverable` is the code with which every text to the phone fails; null heals it."""
 
     undeliverable: str | None
 
 
-class NumberDocument(_Document):
+class NumberDocument(ControlDocument):
     """A number that is there and confirmed at once."""
 
     messaging_profile_id: str
     campaign_id: str | None = None
 
 
-class TextDocument(_Document):
+class TextDocument(ControlDocument):
     """A text from a phone to one of our numbers."""
 
     to: str

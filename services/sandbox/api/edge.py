@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from services.sandbox.behaviour import Call, Fault
 from services.sandbox.domain import (
@@ -23,7 +24,27 @@ from services.sandbox.service import Sandbox
 
 SANDBOX = web.AppKey("sandbox", Sandbox)
 
+
+class ControlDocument(BaseModel):
+    """A body of the control routes: what it does not know it refuses."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 Document = TypeVar("Document", bound=BaseModel)
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"no time zone {name!r}") from None
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(_known_zone)]
+"""The name of a time zone that exists."""
+
 
 Handler = Callable[[web.Request, Sandbox], Awaitable[web.StreamResponse]]
 WebHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]

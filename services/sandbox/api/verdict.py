@@ -3,42 +3,38 @@
 from __future__ import annotations
 
 from datetime import time
-from zoneinfo import ZoneInfo
 
 from aiohttp import web
-from pydantic import AwareDatetime, BaseModel, ConfigDict, field_validator
+from pydantic import AwareDatetime
 
-from services.sandbox.api.edge import control, int_of, json_response, read_document
+from services.sandbox.api.edge import (
+    ControlDocument,
+    ZoneName,
+    control,
+    int_of,
+    json_response,
+    read_document,
+)
 from services.sandbox.hours import PromisedHours
 from services.sandbox.service import Sandbox
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Window(_Document):
+class Window(ControlDocument):
     """The sending window of initials."""
 
     opens_at: AwareDatetime | None = None
     closes_at: AwareDatetime | None = None
 
 
-class OpenHours(_Document):
+class OpenHours(ControlDocument):
     """Times of day in a zone; `closes` is exclusive."""
 
     opens: time
     closes: time
-    time_zone: str
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known(cls, zone: str) -> str:
-        ZoneInfo(zone)
-        return zone
+    time_zone: ZoneName
 
 
-class HoursDocument(_Document):
+class HoursDocument(ControlDocument):
     """What a number's campaign promises; what is left out does not bind."""
 
     window: Window = Window()
