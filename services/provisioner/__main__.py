@@ -1,0 +1,41 @@
+"""`python -m services.provisioner`: wiring, top to bottom."""
+
+import aiohttp
+
+from services.provisioner.handlers import HANDLERS
+from services.provisioner.providers.telnyx import Telnyx
+from services.provisioner.settings import Settings
+from services.provisioner.worker import Provisioner
+from shared.runtime import Runtime, run
+
+LANES = 3
+"""Steps that run at once: a provider that is slow for some orders does not hold up the others."""
+
+
+def main() -> None:
+    settings = Settings()
+
+    async def wire(runtime: Runtime) -> None:
+        session = await runtime.enter(
+            aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=settings.telnyx_timeout_s, sock_connect=5)
+            )
+        )
+        provider = Telnyx(session, str(settings.telnyx_url), settings.telnyx_api_key)
+        provisioner = Provisioner(
+            runtime.database,
+            provider,
+            settings.patience,
+            # The longest act makes two calls.
+            lease_s=2 * settings.telnyx_timeout_s + 30,
+            profile_id=settings.telnyx_profile_id,
+        )
+        runtime.hear(HANDLERS)
+        for lane in range(LANES):
+            runtime.work(f"provision {lane}", provisioner.step, idle_s=0.5)
+
+    run("provisioner", settings, wire)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,265 @@
+"""Values of a number order: what it is, what may be done next, and what may come of that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from shared.events import CarrierState, Person
+from shared.rules.hours import Window
+
+Step = Literal[
+    "waiting",  # for its use case to be registered
+    "search",
+    "order",
+    "ordered",  # the provider has the order, and works on it
+    "profile",
+    "attach",
+    "confirm",
+    "complete",
+    "failed",
+]
+SETTLED: tuple[Step, ...] = ("complete", "failed")
+
+Carrier = Literal["att", "tmobile", "verizon"]
+CARRIERS: tuple[Carrier, ...] = ("att", "tmobile", "verizon")
+CARRIER_NAMES: dict[Carrier, str] = {
+    "att": "AT&T",
+    "tmobile": "T-Mobile",
+    "verizon": "Verizon",
+}
+
+# How far the purchase of one certain number has come. It is what keeps a lost answer from buying
+# a second number: a number can be sold once only, so the same one is asked for until the answer
+# is clear, and `gone` is believed only when no earlier request of ours can have landed.
+Ask = Literal[
+    "new",  # not asked for yet
+    "asked",  # asked for; until the answer is recorded, look the order up
+    "doubted",  # an answer was lost and no order can be found: ask for the same number again
+    "asked again",
+    "gone",  # asked again and told that it is gone: perhaps to our own first request
+]
+
+
+@dataclass(frozen=True, slots=True)
+class UseCase:
+    """A use case (10DLC campaign) as the provider knows it."""
+
+    provider_campaign_id: str
+    messaging_profile_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What the launch said; written once."""
+
+    org_id: str
+    campaign_id: str
+    use_case_id: str
+    name: str
+    launched_by: Person
+    area_codes: tuple[str, ...]
+    window: Window
+    number: str | None
+    """A number that the campaign has already: nothing is to be bought."""
+    launched_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One campaign's number and how far it has come."""
+
+    order_id: str
+    launch: Launch
+    use_case: UseCase | None
+    step: Step
+    step_since: datetime
+    carriers: Mapping[Carrier, CarrierState]
+    due_at: datetime | None
+    """When something is to be done next; None: never again."""
+    tries: int = 0
+    """Faults in this step, in a row; they make the next try wait longer."""
+    refusals: int = 0
+    """Times that the provider clearly said no in this step."""
+    preference: int = 0
+    """Which of the area codes is searched; one past the last: any number near the first."""
+    candidates: tuple[str, ...] = ()
+    """Numbers that the search found, still to be tried."""
+    number: str | None = None
+    """The number that is being bought, and once `purchased_at` is set, the campaign's."""
+    purchase: int = 0
+    """Counts the numbers that were tried; part of the reference that the provider keeps for us."""
+    ask: Ask = "new"
+    asked_at: datetime | None = None
+    provider_order_id: str | None = None
+    purchased_at: datetime | None = None
+    error: str | None = None
+    """What went wrong last, for people."""
+
+    @property
+    def reference(self) -> str:
+        """What the provider keeps with this purchase, to find it by when its answer was lost."""
+        return f"{self.order_id}-{self.purchase}"
+
+    @property
+    def preferences(self) -> tuple["Search", ...]:
+        """The searches to make, in their order."""
+        codes = self.launch.area_codes
+        if not codes:
+            return (Search(None, nearby=False),)
+        return (*(Search(code, nearby=False) for code in codes), Search(codes[0], nearby=True))
+
+    @property
+    def found_nearby(self) -> bool:
+        """Whether the preferences were sold out, and the number is of another area code."""
+        return bool(self.launch.area_codes) and self.preference == len(self.launch.area_codes)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait, in seconds."""
+
+    poll_s: float
+    """Between two looks at something that is expected in a moment."""
+    poll_most_s: float
+    """Between two looks at something that has taken long already."""
+    look_up_s: float
+    """How long a purchase whose answer was lost is looked for before it is made again."""
+    limit_s: float
+    """From the launch until the carriers must have confirmed."""
+
+
+# --- acts: what is to be done next. One call to the provider each, but for the last two. ---------
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Find numbers of an area code; None: any. `nearby`: the area code's neighbours will do."""
+
+    area_code: str | None
+    nearby: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Buy:
+    """Order this number."""
+
+    number: str
+    reference: str
+    messaging_profile_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """Find the order that an earlier purchase made, if it made one."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeeOrder:
+    """Ask how far the provider's order is."""
+
+    provider_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetProfile:
+    """Put the number on the use case's messaging profile."""
+
+    number: str
+    messaging_profile_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """Put the number on the use case."""
+
+    number: str
+    provider_campaign_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskCarriers:
+    """Ask what the carriers have said about the number."""
+
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing can be done yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The time is up."""
+
+
+Act = Search | Buy | LookUp | SeeOrder | SetProfile | Attach | AskCarriers | Wait | GiveUp
+
+
+# --- answers: what came of an act ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Numbers for sale."""
+
+    numbers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """An order that the provider has."""
+
+    provider_order_id: str
+    state: Literal["pending", "success", "failure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The provider knows of no such thing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It is as it was asked to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarriersSaid:
+    """Each carrier's word, and the reasons of those that refuse."""
+
+    states: Mapping[Carrier, Literal["confirmed", "refused", "pending"]]
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The provider will not do it, and did not."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """It surely did not happen, and may be tried again: `after_s` seconds from now, if it said."""
+
+    reason: str
+    after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """Nobody knows whether it happened: the answer was lost or makes no sense."""
+
+    reason: str
+
+
+Answer = Found | Ordered | Absent | Done | CarriersSaid | Refused | NotTaken | Unclear
+
+
+def seconds(later: datetime, earlier: datetime) -> float:
+    """From `earlier` to `later`, in seconds."""
+    return (later - earlier) / timedelta(seconds=1)

@@ -1,0 +1,322 @@
+"""Telnyx, API version 2: number search, number orders, messaging profiles, 10DLC campaigns."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Literal, TypeVar
+
+import aiohttp
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import Field as Named
+from yarl import URL
+
+from services.provisioner.domain import (
+    CARRIERS,
+    Absent,
+    Carrier,
+    CarriersSaid,
+    Done,
+    Found,
+    NotTaken,
+    Ordered,
+    Refused,
+    Unclear,
+)
+from services.provisioner.providers import Fault
+from shared.events import Phone
+
+SEARCH_MOST = 50
+ANSWER_MOST_BYTES = 1024 * 1024
+REFUSALS = range(400, 500)
+# What an operator has to mend: a wrong key, a missing right, no money. The number is not at fault.
+ACCOUNT = (401, 402, 403)
+FURTHEST: tuple[Literal["success", "pending", "failure"], ...] = ("success", "pending", "failure")
+
+Model = TypeVar("Model", bound=BaseModel)
+Query = Sequence[tuple[str, str]]
+CarrierWord = Literal["confirmed", "refused", "pending"]
+
+
+class _ForSale(BaseModel):
+    phone_number: Phone
+    best_effort: bool | None = None
+
+
+class _ForSaleList(BaseModel):
+    data: list[_ForSale]
+
+
+class _NumberOrder(BaseModel):
+    id: str = Named(min_length=1)
+    status: Literal["pending", "success", "failure"]
+    customer_reference: str | None = None
+
+
+class _NumberOrderAnswer(BaseModel):
+    data: _NumberOrder
+
+
+class _NumberOrderList(BaseModel):
+    data: list[_NumberOrder]
+
+
+class _OwnedNumber(BaseModel):
+    id: str = Named(min_length=1)
+    phone_number: str
+
+
+class _OwnedNumberList(BaseModel):
+    data: list[_OwnedNumber]
+
+
+class _Messaging(BaseModel):
+    messaging_profile_id: str | None = None
+
+
+class _MessagingAnswer(BaseModel):
+    data: _Messaging
+
+
+class _NumberCampaign(BaseModel):
+    """A number on a 10DLC campaign. This part of the API has no `data` around its answers."""
+
+    phone: str = Named(alias="phoneNumber")
+    campaign: str | None = Named(None, alias="campaignId")
+    telnyx_campaign: str | None = Named(None, alias="telnyxCampaignId")
+    tcr_campaign: str | None = Named(None, alias="tcrCampaignId")
+    assignment: str | None = Named(None, alias="assignmentStatus")
+    att: str | None = Named(None, alias="attNumberMappingStatus")
+    tmobile: str | None = Named(None, alias="tmobileNumberMappingStatus")
+    non_tmobile: str | None = Named(None, alias="nonTmobileNumberMappingStatus")
+    failure_reasons: Any = Named(None, alias="failureReasons")
+    errors: Any = None
+
+
+def carriers_said(said: "_NumberCampaign") -> CarriersSaid:
+    """Read each carrier's word.
+
+    `assignmentStatus` is the registry's word, and confirms no carrier. The published schema has
+    no `attNumberMappingStatus`, live answers do; without it `nonTmobileNumberMappingStatus` is the
+    word of AT&T and Verizon together. The reasons stand in `failureReasons` or in `errors`.
+    """
+    mappings: dict[Carrier, str | None] = {
+        "att": said.att if said.att is not None else said.non_tmobile,
+        "tmobile": said.tmobile,
+        "verizon": said.non_tmobile,
+    }
+    states: dict[Carrier, CarrierWord] = {}
+    for carrier in CARRIERS:
+        mapping = (mappings[carrier] or "").upper()
+        if mapping == "ADDED":
+            states[carrier] = "confirmed"
+        elif mapping.startswith(("FAILED", "REJECTED")) or said.assignment == "FAILED_ASSIGNMENT":
+            states[carrier] = "refused"
+        else:
+            states[carrier] = "pending"
+    return CarriersSaid(states, _words(said.failure_reasons) or _words(said.errors) or None)
+
+
+class Telnyx:
+    """The account that a key belongs to; a `NumberProvider`."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, key: SecretStr) -> None:
+        """`url`: the API's base, with its version. The session brings the time-out."""
+        self._session = session
+        self._url = URL(url.rstrip("/") + "/")
+        self._key = key
+
+    async def search(self, area_code: str | None, *, nearby: bool) -> Found | Fault:
+        """Numbers that take SMS and MMS."""
+        query = [
+            ("filter[country_code]", "US"),
+            ("filter[phone_number_type]", "local"),
+            ("filter[features][]", "sms"),
+            ("filter[features][]", "mms"),
+            ("filter[best_effort]", "true" if nearby else "false"),
+            ("filter[limit]", str(SEARCH_MOST)),
+        ]
+        if area_code is not None:
+            query.append(("filter[national_destination_code]", area_code))
+        answer = await self._call("GET", "available_phone_numbers", _ForSaleList, query=query)
+        if isinstance(answer, _ForSaleList):
+            exact = [item for item in answer.data if nearby or not item.best_effort]
+            return Found(tuple(item.phone_number for item in exact))
+        return _fault(answer)
+
+    async def buy(
+        self, number: str, reference: str, messaging_profile_id: str | None
+    ) -> Ordered | Fault:
+        """One order for one number."""
+        body = {"phone_numbers": [{"phone_number": number}], "customer_reference": reference}
+        if messaging_profile_id is not None:
+            body["messaging_profile_id"] = messaging_profile_id
+        answer = await self._call("POST", "number_orders", _NumberOrderAnswer, body=body)
+        if isinstance(answer, _NumberOrderAnswer):
+            return Ordered(answer.data.id, answer.data.status)
+        return _fault(answer)
+
+    async def look_up(self, reference: str) -> Ordered | Absent | Fault:
+        """By `customer_reference`, which the provider does not hold to be unique."""
+        query = [("filter[customer_reference]", reference)]
+        answer = await self._call("GET", "number_orders", _NumberOrderList, query=query)
+        if not isinstance(answer, _NumberOrderList):
+            return _fault(answer)
+        # Held against the reference once more: a filter that is ignored would list them all.
+        ours = [order for order in answer.data if order.customer_reference == reference]
+        if not ours:
+            return Absent()
+        best = min(ours, key=lambda order: FURTHEST.index(order.status))
+        return Ordered(best.id, best.status)
+
+    async def see_order(self, provider_order_id: str) -> Ordered | Absent | Fault:
+        """The order's own status."""
+        answer = await self._call("GET", f"number_orders/{provider_order_id}", _NumberOrderAnswer)
+        if isinstance(answer, _NumberOrderAnswer):
+            return Ordered(answer.data.id, answer.data.status)
+        return answer
+
+    async def set_profile(self, number: str, messaging_profile_id: str) -> Done | Absent | Fault:
+        """By the number's own id, which is not the one that its order shows."""
+        query = [("filter[phone_number]", number.removeprefix("+"))]
+        found = await self._call("GET", "phone_numbers", _OwnedNumberList, query=query)
+        if not isinstance(found, _OwnedNumberList):
+            return found
+        ours = next((item for item in found.data if item.phone_number == number), None)
+        if ours is None:
+            return Absent()
+        answer = await self._call(
+            "PATCH",
+            f"phone_numbers/{ours.id}/messaging",
+            _MessagingAnswer,
+            body={"messaging_profile_id": messaging_profile_id},
+        )
+        if not isinstance(answer, _MessagingAnswer):
+            return answer
+        if answer.data.messaging_profile_id != messaging_profile_id:
+            return Unclear("the number is not on its messaging profile")
+        return Done()
+
+    async def attach(self, number: str, provider_campaign_id: str) -> Done | Fault:
+        """Repeating it is safe: a number stands on one campaign only."""
+        body = {"phoneNumber": number, "campaignId": provider_campaign_id}
+        answer = await self._call(
+            "POST", "10dlc/phone_number_campaigns", _NumberCampaign, body=body
+        )
+        if isinstance(answer, Refused):
+            # Which code says "it is on it already" is not documented, so look.
+            there = await self._number_campaign(number)
+            if isinstance(there, _NumberCampaign) and provider_campaign_id in (
+                there.campaign,
+                there.telnyx_campaign,
+                there.tcr_campaign,
+            ):
+                return Done()
+            return answer if isinstance(there, _NumberCampaign | Absent | Refused) else there
+        return Done() if isinstance(answer, _NumberCampaign) else _fault(answer)
+
+    async def ask_carriers(self, number: str) -> CarriersSaid | Absent | Fault:
+        """Their mapping statuses; see `carriers_said`."""
+        answer = await self._number_campaign(number)
+        return carriers_said(answer) if isinstance(answer, _NumberCampaign) else answer
+
+    async def _number_campaign(self, number: str) -> _NumberCampaign | Absent | Fault:
+        return await self._call("GET", f"10dlc/phone_number_campaigns/{number}", _NumberCampaign)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        model: type[Model],
+        *,
+        query: Query = (),
+        body: Mapping[str, Any] | None = None,
+    ) -> Model | Absent | Fault:
+        """One request, sorted by what it says about what happened."""
+        try:
+            async with self._session.request(
+                method,
+                self._url / path,
+                params=list(query),
+                json=body,
+                headers={"Authorization": f"Bearer {self._key.get_secret_value()}"},
+                # A redirected request would hand the key to whoever it is redirected to.
+                allow_redirects=False,
+            ) as response:
+                return _sorted(response, await _read(response), model)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            return NotTaken(f"the provider cannot be reached: {error!r}")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return Unclear(f"the provider's answer was lost: {error!r}")
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The answer's body; cut off, and so without a meaning, where it is absurdly long."""
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(64 * 1024):
+        body += chunk
+        if len(body) > ANSWER_MOST_BYTES:
+            break
+    return bytes(body[:ANSWER_MOST_BYTES])
+
+
+def _sorted(
+    response: aiohttp.ClientResponse, body: bytes, model: type[Model]
+) -> Model | Absent | Fault:
+    status = response.status
+    if 200 <= status < 300:
+        try:
+            return model.model_validate_json(body)
+        except ValidationError as error:
+            fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            return Unclear(f"the provider's answer makes no sense: {fault['msg']}")
+    words = f"{status} {_error_words(body)}".strip()
+    after_s = _after_s(response.headers.get("Retry-After"))
+    if status == 404:
+        return Absent()
+    if status == 429 or status in ACCOUNT or (status == 503 and after_s is not None):
+        return NotTaken(words, after_s)
+    if status in REFUSALS and status != 408:
+        return Refused(words)
+    return Unclear(words)
+
+
+def _fault(answer: BaseModel | Absent | Fault) -> Fault:
+    """For calls that cannot be answered by "no such thing"."""
+    if isinstance(answer, Refused | NotTaken | Unclear):
+        return answer
+    return Refused("404 no such thing")
+
+
+def _after_s(text: str | None) -> float | None:
+    """Retry-After in seconds; as a date, or as anything else, it is not worth trusting."""
+    if text is not None and text.strip().isdigit() and len(text) < 8:
+        return float(text)
+    return None
+
+
+class _Error(BaseModel):
+    code: str | int | None = None
+    title: str | None = None
+    detail: str | None = None
+
+
+class _Errors(BaseModel):
+    errors: list[_Error]
+
+
+def _error_words(body: bytes) -> str:
+    """What an error answer says, in the form that Telnyx documents."""
+    with suppress(ValidationError):
+        for error in _Errors.model_validate_json(body).errors:
+            return " ".join(str(part) for part in (error.code, error.detail or error.title) if part)
+    return ""
+
+
+def _words(reasons: Any) -> str:
+    """Reasons come as a text, as a list of texts, or as a list of objects with a description."""
+    if isinstance(reasons, str):
+        return reasons
+    if isinstance(reasons, list):
+        return "; ".join(filter(None, (_words(item) for item in reasons)))
+    if isinstance(reasons, dict):
+        return _words(reasons.get("description") or reasons.get("detail") or reasons.get("title"))
+    return ""

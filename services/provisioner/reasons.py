@@ -1,0 +1,45 @@
+"""Why an order ended as it did, in the words that the admin will read. Pure."""
+
+from collections.abc import Sequence
+
+from services.provisioner.domain import CARRIER_NAMES, CARRIERS, Order, Patience
+
+
+def no_number(order: Order) -> str:
+    if not order.launch.area_codes:
+        return "The provider has no numbers for sale."
+    return f"No number is for sale in area code {_listed(order.launch.area_codes)} or nearby."
+
+
+def from_nearby(order: Order) -> str | None:
+    if not order.found_nearby:
+        return None
+    code = (order.number or "")[2:5]
+    return f"Sold out in area code {_listed(order.launch.area_codes)}: the number is from {code}."
+
+
+def refused(order: Order) -> str:
+    refusing = [carrier for carrier in CARRIERS if order.carriers[carrier].state == "refused"]
+    names = _listed([CARRIER_NAMES[carrier] for carrier in refusing])
+    said = order.carriers[refusing[0]].reason
+    return f"Refused by {names}: {said}" if said else f"Refused by {names}."
+
+
+def late(order: Order, patience: Patience) -> str:
+    hours = f"{patience.limit_s / 3600:.4g} hours"
+    if order.use_case is None and order.launch.number is None:
+        return f"The use case was not registered within {hours}."
+    if order.purchased_at is None:
+        return f"No number could be bought within {hours}."
+    silent = [carrier for carrier in CARRIERS if order.carriers[carrier].state == "pending"]
+    names = _listed([CARRIER_NAMES[carrier] for carrier in silent])
+    return f"Not confirmed by {names} within {hours}."
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def short(text: str) -> str:
+    """As an event can carry it."""
+    return text.replace("\x00", "")[:200] or "no reason given"

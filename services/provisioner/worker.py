@@ -1,0 +1,133 @@
+"""Does what is due for number orders: claim, one call to the provider each, record."""
+
+import asyncio
+import random
+import time
+
+import structlog
+from prometheus_client import Counter
+
+from services.provisioner import store
+from services.provisioner.domain import (
+    Act,
+    Answer,
+    AskCarriers,
+    Attach,
+    Buy,
+    Done,
+    GiveUp,
+    LookUp,
+    NotTaken,
+    Order,
+    Patience,
+    Search,
+    SeeOrder,
+    SetProfile,
+    Unclear,
+    Wait,
+)
+from services.provisioner.providers import NumberProvider
+from services.provisioner.steps import Moment, follow, intend, next_act, with_profile
+from shared.database import Database
+from shared.events import NumberProvisioned, NumberPurchased
+from shared.ids import new_id
+
+ORDERS_MOST = 10
+
+ACTS = Counter("sluice_provider_acts_total", "Calls to the number provider", ["act", "answer"])
+SETTLED = Counter("sluice_numbers_provisioned_total", "Number orders that ended", ["outcome"])
+
+log = structlog.get_logger(__name__)
+
+
+class Provisioner:
+    """A worker; any number of them may run, in any number of replicas."""
+
+    def __init__(
+        self,
+        database: Database,
+        provider: NumberProvider,
+        patience: Patience,
+        *,
+        lease_s: float,
+        profile_id: str | None = None,
+    ) -> None:
+        """`lease_s`: longer than one act can take; after it another worker takes an order up.
+        `profile_id`: the messaging profile where a use case names none."""
+        self._database = database
+        self._provider = provider
+        self._patience = patience
+        self._lease_s = lease_s
+        self._profile_id = profile_id
+
+    async def step(self) -> bool:
+        """Do what is due for a few orders, all at once; whether there may be more."""
+        lease = new_id()
+        started = time.monotonic()
+        claimed = await self._claim(lease)
+        await asyncio.gather(*(self._do(order, act, lease, started) for order, act in claimed))
+        return len(claimed) == ORDERS_MOST
+
+    async def _claim(self, lease: str) -> list[tuple[Order, Act]]:
+        async with self._database.transaction() as tx:
+            now = await tx.now()
+            due = await store.lease_due(
+                tx.sql, now=now, lease=lease, lease_s=self._lease_s, most=ORDERS_MOST
+            )
+            due = [with_profile(order, self._profile_id) for order in due]
+            acts = [next_act(order, now, self._patience) for order in due]
+            intents = [intend(order, act, now) for order, act in zip(due, acts, strict=True)]
+            if intents:
+                await store.put_intents(tx.sql, intents)
+        return list(zip(intents, acts, strict=True))
+
+    async def _do(self, order: Order, act: Act, lease: str, started: float) -> None:
+        with structlog.contextvars.bound_contextvars(
+            org_id=order.launch.org_id, campaign_id=order.launch.campaign_id
+        ):
+            # A process that was frozen since its claim must not call for somebody else's order.
+            if time.monotonic() - started >= self._lease_s:
+                log.warning("lease ran out before the call", act=type(act).__name__)
+                return
+            answer = await self._answer(act)
+            ACTS.labels(type(act).__name__, type(answer).__name__).inc()
+            if isinstance(answer, NotTaken | Unclear):
+                log.warning("provider", act=type(act).__name__, answer=answer.reason)
+            await self._record(order, act, answer, lease)
+
+    async def _answer(self, act: Act) -> Answer:
+        provider = self._provider
+        match act:
+            case Search(area_code, nearby):
+                return await provider.search(area_code, nearby=nearby)
+            case Buy(number, reference, messaging_profile_id):
+                return await provider.buy(number, reference, messaging_profile_id)
+            case LookUp(reference):
+                return await provider.look_up(reference)
+            case SeeOrder(provider_order_id):
+                return await provider.see_order(provider_order_id)
+            case SetProfile(number, messaging_profile_id):
+                return await provider.set_profile(number, messaging_profile_id)
+            case Attach(number, provider_campaign_id):
+                return await provider.attach(number, provider_campaign_id)
+            case AskCarriers(number):
+                return await provider.ask_carriers(number)
+            case Wait() | GiveUp():
+                return Done()
+
+    async def _record(self, order: Order, act: Act, answer: Answer, lease: str) -> None:
+        async with self._database.transaction() as tx:
+            moment = Moment(await tx.now(), self._patience, random.random())
+            followed = follow(order, act, answer, moment)
+            if not await store.put_order(tx.sql, followed.order, lease):
+                # Another worker has it by now, and finds out by itself what came of this act.
+                log.warning("result came too late", act=type(act).__name__)
+                return
+            if any(isinstance(event, NumberPurchased) for event in followed.told):
+                await store.put_number(tx.sql, followed.order)
+            tx.tell(*followed.told)
+        if followed.order.step != order.step:
+            log.info("step", step=followed.order.step, number=followed.order.number)
+        for event in followed.told:
+            if isinstance(event, NumberProvisioned):
+                SETTLED.labels(event.outcome).inc()
