@@ -261,5 +261,4 @@ async def subscribe(
 
 def readings(message: AbstractIncomingMessage) -> list[envelope.Reading]:
     """The events in one delivery."""
-    headers = {key: value for key, value in (message.headers or {}).items()}
-    return envelope.read(message.body, message.content_type, headers)
+    return envelope.read(message.body, message.content_type, message.headers)

@@ -5,9 +5,10 @@ The only module that makes pools. Every wait has an end (asyncpg's own defaults 
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -48,9 +49,10 @@ class Transaction:
         self._now: datetime | None = None
         self.told: list[outbox.Told] = []
 
-    async def now(self) -> datetime:
-        """The database's time when first asked in this transaction; ask after taking locks."""
-        if self._now is None:
+    async def now(self, *, afresh: bool = False) -> datetime:
+        """The database's time when first asked in this transaction, or asked `afresh`: after a
+        lock, which may have been waited for."""
+        if self._now is None or afresh:
             self._now = await self._clock.now(self.sql)
         return self._now
 
@@ -142,3 +144,6 @@ async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     )
 
 
+def columns(rows: Collection[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    """Rows of this width as the columns that unnest() takes."""
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]

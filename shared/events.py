@@ -32,15 +32,22 @@ def _without_nul(text: str) -> str:
     return text
 
 
+def _utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie in the years 1 to 9999 in UTC") from None
+
+
 Id = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,64}$")]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_without_nul)]
-# 1,600 characters is the longest text that the providers take (ten segments and a little).
-Body = Annotated[str, StringConstraints(max_length=1600), AfterValidator(_without_nul)]
+# The longest text that the providers take: ten segments and a little.
+TEXT_MOST = 1600
+Body = Annotated[str, StringConstraints(max_length=TEXT_MOST), AfterValidator(_without_nul)]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[\x21-\x7e]{1,2000}$")]
-Instant = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
+Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
 AreaCode = Annotated[str, StringConstraints(pattern=r"^[2-9][0-9]{2}$")]
-
 
 
 def _read_clocks(hours: Any) -> Any:

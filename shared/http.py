@@ -35,9 +35,7 @@ class Problem(Exception):
             body["detail"] = self.detail
         if self.field is not None:
             body["field"] = self.field
-        return web.json_response(
-            body, status=self.status, content_type="application/problem+json"
-        )
+        return web.json_response(body, status=self.status, content_type="application/problem+json")
 
 
 @web.middleware

@@ -24,9 +24,7 @@ def _mask(value: Any) -> Any:
     return value
 
 
-def _masked(
-    logger: Any, method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
+def _masked(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return {key: _mask(value) for key, value in event.items()}
 
 

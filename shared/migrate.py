@@ -69,9 +69,7 @@ async def migrate(url: str, schema: str, *folders: Path) -> list[str]:
         await connection.close()
 
 
-async def _apply(
-    connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration
-) -> None:
+async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> None:
     async with connection.transaction():
         await connection.execute(migration.sql)
         await connection.execute(

@@ -93,9 +93,7 @@ class Runtime:
         log.info("started", http=[address for one in servers for address in one.addresses])
         stopped = asyncio.create_task(self.stopping.wait(), name="stopping")
         try:
-            await asyncio.wait(
-                [stopped, *workers, *listening], return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait([stopped, *workers, *listening], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.stopping.set()
             await self._stop(consumers, servers, workers, listening, relay)
@@ -183,9 +181,7 @@ class Runtime:
         waits = [asyncio.create_task(self.stopping.wait())]
         if wake is not None:
             waits.append(asyncio.create_task(wake.wait()))
-        _, pending = await asyncio.wait(
-            waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-        )
+        _, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
         if wake is not None:
@@ -237,12 +233,8 @@ async def _open_database(service: str, settings: Settings, migrations: Path) -> 
         try:
             for name in await migrate(str(settings.database_url), service, migrations):
                 log.info("migrated", migration=name)
-            return await Database.open(
-                str(settings.database_url), service, size=settings.pool_size
-            )
+            return await Database.open(str(settings.database_url), service, size=settings.pool_size)
         except PASSING as error:
             log.warning("database away", error=repr(error))
             await asyncio.sleep(back_off_s)
             back_off_s = min(2 * back_off_s, BACK_OFF_MOST_S)
-
-

@@ -1,0 +1,54 @@
+"""The collider's wiring."""
+
+from services.collider.api import Webhooks
+from services.collider.dispatch import Dispatcher
+from services.collider.handlers import HANDLERS
+from services.collider.providers.telnyx import TelnyxMessages, Verifier
+from services.collider.settings import Settings
+from services.collider.upkeep import Upkeep
+from services.collider.worker import Claimer
+from shared.runtime import Runtime, run
+
+settings = Settings()
+
+
+async def wire(runtime: Runtime) -> None:
+    """Events and webhooks in, claims and calls out, and what time does by itself."""
+    database = runtime.database
+    provider = await runtime.enter(
+        TelnyxMessages(
+            settings.telnyx_url,
+            settings.telnyx_api_key.get_secret_value(),
+            settings.webhook_url,
+            timeout_s=settings.call_timeout_s,
+            calls_most=settings.calls_most,
+        )
+    )
+    dispatcher = await runtime.enter(
+        Dispatcher(
+            database,
+            provider,
+            calls_most=settings.calls_most,
+            timeout_s=settings.call_timeout_s,
+        )
+    )
+    claimer = Claimer(database, dispatcher)
+    upkeep = Upkeep(
+        database, unrouted_most_s=settings.unrouted_most_s, reply_most_s=settings.reply_most_s
+    )
+    webhooks = Webhooks(database, Verifier(settings.telnyx_public_key))
+
+    runtime.hear(HANDLERS)
+    runtime.work("claim", claimer.step, idle_s=0.05)
+    runtime.work("dispatch", dispatcher.step, idle_s=0.5, wake=dispatcher.wake)
+    runtime.work("webhooks", webhooks.gather.step, idle_s=0.5, wake=webhooks.gather.wake)
+    runtime.work("turn", upkeep.turn, idle_s=0.5)
+    runtime.work("close", upkeep.close, idle_s=0.5)
+    runtime.work("route", upkeep.route, idle_s=0.5)
+    runtime.work("reap", upkeep.reap, idle_s=1)
+    runtime.work("expire", upkeep.expire, idle_s=30)
+    runtime.serve(webhooks.app())
+
+
+if __name__ == "__main__":
+    run("collider", settings, wire)

@@ -1,0 +1,127 @@
+"""The way of a claimed message to the provider and back: mark as calling, call, record.
+
+One transaction writes down the last results and the next intents; only then are those called, many
+at once. A slow answer holds up nobody: results are recorded as they come.
+"""
+
+import asyncio
+import time
+from typing import Self
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+from services.collider import outcomes
+from services.collider.domain import Outbound, Outcome
+from services.collider.outcomes import attempt_key
+from services.collider.providers import MessageProvider
+from services.collider.store import results
+from shared.database import PASSING, Database
+from shared.rules.meters import SPREAD_S
+
+BATCH_MOST = 500
+# After this a call has certainly ended: without a result its replica has died.
+CALL_LEASE_BEYOND_TIMEOUT_S = 5.0
+
+NOT_STARTED = Outcome("not taken", reason="its call did not start in time")
+
+CALLS = Counter("sluice_calls_total", "Calls to the provider", ["verdict"])
+CALL_S = Histogram("sluice_call_seconds", "From the start of a call to its answer")
+
+log = structlog.get_logger(__name__)
+
+
+class Dispatcher:
+    """A worker, and what is in its hands: at most `calls_most` messages."""
+
+    def __init__(
+        self, database: Database, provider: MessageProvider, *, calls_most: int, timeout_s: float
+    ) -> None:
+        self._database = database
+        self._provider = provider
+        self._calls_most = calls_most
+        self._lease_s = timeout_s + CALL_LEASE_BEYOND_TIMEOUT_S
+        self._claimed: list[tuple[Outbound, float]] = []
+        self._outcomes: list[tuple[Outbound, Outcome]] = []
+        self._calls: set[asyncio.Task[None]] = set()
+        self.wake = asyncio.Event()
+        """Set when there is something to write down."""
+        self.freed = asyncio.Event()
+        """Set when there is room for more claims."""
+
+    @property
+    def provider_name(self) -> str:
+        """Whose account is called."""
+        return self._provider.name
+
+    @property
+    def free(self) -> int:
+        """How many messages more may be taken."""
+        return self._calls_most - len(self._claimed) - len(self._calls) - len(self._outcomes)
+
+    def take(self, texts: list[Outbound], claimed_s: float) -> None:
+        """Hand over claimed messages; `claimed_s` is the monotonic time just before the claim."""
+        if texts:
+            self._claimed += [(text, claimed_s) for text in texts]
+            self.wake.set()
+
+    async def step(self) -> bool:
+        """Write down what came of calls and which are next, then start those; whether there may
+        be more."""
+        done, self._outcomes = self._outcomes[:BATCH_MOST], self._outcomes[BATCH_MOST:]
+        next_, self._claimed = self._claimed[:BATCH_MOST], self._claimed[BATCH_MOST:]
+        if not done and not next_:
+            return False
+        try:
+            async with self._database.transaction() as tx:
+                await outcomes.record_outcomes(tx, self._provider.name, done)
+                keys = [attempt_key(text) for text, _ in next_]
+                mine = await results.mark_calling(tx, keys, lease_s=self._lease_s) if keys else ()
+        except PASSING:
+            # Perhaps it was committed, perhaps not. What came of calls is written again, and what
+            # was to be called never is: put back, whether it says `claimed` by now or `calling`.
+            self._outcomes = done + [(text, NOT_STARTED) for text, _ in next_] + self._outcomes
+            raise
+        for text, claimed_s in next_:
+            if attempt_key(text) in mine:
+                call = asyncio.create_task(self._call(text, claimed_s))
+                self._calls.add(call)
+                call.add_done_callback(self._calls.discard)
+            else:
+                self._outcomes.append((text, NOT_STARTED))
+        self.freed.set()
+        return bool(self._outcomes or self._claimed)
+
+    async def _call(self, text: Outbound, claimed_s: float) -> None:
+        # A replica that was frozen in between is a zombie: its lease has run out, the message may
+        # have been declared unclear, and the minute it was claimed for is over.
+        if time.monotonic() - claimed_s > SPREAD_S:
+            outcome = NOT_STARTED
+        else:
+            with CALL_S.time():
+                outcome = await self._provider.send(text)
+        CALLS.labels(outcome.verdict).inc()
+        if outcome.verdict not in ("accepted", "not taken"):
+            log.info(
+                "call failed",
+                org_id=text.org_id,
+                message_id=text.message_id,
+                attempt=text.attempt,
+                verdict=outcome.verdict,
+                code=outcome.code,
+                reason=outcome.reason,
+            )
+        self._outcomes.append((text, outcome))
+        self.wake.set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Call nothing more, wait for the calls under way, write down what came of them."""
+        self._outcomes += [(text, NOT_STARTED) for text, _ in self._claimed]
+        self._claimed = []
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=self._lease_s)
+        while await self.step():
+            pass

@@ -1,0 +1,227 @@
+"""Values and rules of a message's way: schedules, outcomes, receipts."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from shared.events import Carrier, Channel, Kind
+from shared.rules.hours import Hours, Window, last_sendable_at, sendable_interval
+
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+"""Later than anything that is waited for."""
+
+# How long after a window's end a transaction that began before it may still bring a message.
+CLOSING_TAIL = timedelta(seconds=60)
+CLOSING_AGAIN = timedelta(seconds=2)
+
+# --- reasons, in words, as they stand in events and exports ----------------------------------
+
+SENDING_FAILED = "sending failed"
+TOO_LARGE = "costs more segments than the limit a minute"
+OPTED_OUT = "the contact has opted out"
+UNKNOWN_CAMPAIGN = "its campaign was never launched"
+REPLY_TOO_OLD = "waited longer than a reply may"
+ANSWER_LOST = "the provider's answer was lost"
+
+
+# --- when a campaign's lanes are open --------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What is known of a campaign; facts come in any order, so every part may be missing."""
+
+    org_id: str
+    campaign_id: str
+    use_case_id: str | None
+    number: str | None
+    window: Window | None
+    hours: Hours | None
+    revision: int
+    closed_at: datetime | None
+    closed_revision: int
+
+    @property
+    def closes_at(self) -> datetime:
+        """The end of its initials: the window's, or earlier, when a WindowClosed said so."""
+        ends_at = self.window.closes_at if self.window else NEVER
+        if self.closed_at is not None and self.closed_revision >= self.revision:
+            return min(ends_at, self.closed_at)
+        return ends_at
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When the lanes of one kind may send next: from `opens_at` on and before `closes_at`."""
+
+    opens_at: datetime
+    closes_at: datetime
+    last_sendable_at: datetime
+
+
+CLOSED = Schedule(NEVER, NEVER, NEVER)
+
+
+def schedule(campaign: Campaign, kind: Kind, now: datetime) -> Schedule:
+    """The present or next sendable interval of a campaign's lanes of one kind."""
+    if campaign.number is None or campaign.window is None or campaign.hours is None:
+        return CLOSED
+    closes_at = campaign.closes_at
+    if kind == "reply":
+        run = sendable_interval(kind, campaign.window, campaign.hours, now)
+        return CLOSED if run is None else Schedule(run.opens_at, run.closes_at, NEVER)
+    if closes_at <= campaign.window.opens_at:
+        return CLOSED
+    window = Window(campaign.window.opens_at, closes_at)
+    run = sendable_interval(kind, window, campaign.hours, now)
+    if run is None:
+        return CLOSED
+    return Schedule(run.opens_at, run.closes_at, last_sendable_at(window, campaign.hours) or NEVER)
+
+
+def turn_at(schedules: list[Schedule]) -> datetime | None:
+    """When the first of these intervals is over and the next has to be found."""
+    ends = [one.closes_at for one in schedules if one is not CLOSED]
+    return min(ends, default=None)
+
+
+# --- what comes of a call --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """One text to hand over: `attempt` numbers its calls, `sender` is the campaign's number."""
+
+    org_id: str
+    message_id: str
+    attempt: int
+    carrier: Carrier
+    channel: Channel
+    kind: Kind
+    sender: str
+    to: str
+    text: str
+    media_urls: tuple[str, ...]
+    messaging_profile_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one call.
+
+    accepted: the provider has it. rejected: it never will. not taken: surely not there, may go
+    again. unclear: perhaps there, perhaps not; never called again by itself.
+    """
+
+    verdict: Literal["accepted", "rejected", "not taken", "unclear"]
+    provider_id: str | None = None
+    code: str | None = None
+    reason: str | None = None
+    pause_s: float = 0.0
+    """The provider's account asked for a pause of this long."""
+    opted_out: bool = False
+
+
+ReceiptState = Literal["sent", "delivered", "failed", "unconfirmed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the provider says of one attempt later on."""
+
+    event_id: str
+    org_id: str
+    message_id: str
+    attempt: int
+    state: ReceiptState
+    code: str | None
+    reason: str | None
+    provider_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A contact's text to one of our numbers."""
+
+    event_id: str
+    sender: str
+    to: str
+    text: str
+
+
+Verdict = Literal["sent", "delivered", "put back", "failed", "opted out", "nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What follows from a receipt's code for the message, its bucket, day and lane."""
+
+    verdict: Verdict
+    reason: str | None = None
+    pauses_bucket: bool = False
+    fills_day: bool = False
+    holds_lane: bool = False
+
+
+# Telnyx's codes; see carrier-facts for the other providers' words for the same.
+_RATE = Meaning("put back", "carrier rate exceeded", pauses_bucket=True)
+_DAY = Meaning("put back", "daily cap reached", fills_day=True)
+_EXPIRED = Meaning("put back", "expired in the provider's queue")
+_UNREGISTERED = Meaning("put back", "number not registered with the carrier", holds_lane=True)
+_SPAM = Meaning("failed", "blocked as spam by the carrier")
+_UNREACHABLE = Meaning("failed", "not a number that takes texts")
+MEANINGS = {
+    "40011": _RATE,
+    "40018": _RATE,
+    "40318": _RATE,
+    "40016": _DAY,
+    "40014": _EXPIRED,
+    "40010": _UNREGISTERED,
+    "40019": _UNREGISTERED,
+    "40002": _SPAM,
+    "40003": _SPAM,
+    "40015": _SPAM,
+    "40017": _SPAM,
+    "40001": _UNREACHABLE,
+    "40012": _UNREACHABLE,
+    "40310": _UNREACHABLE,
+    "40300": Meaning("opted out", OPTED_OUT),
+}
+
+
+def meaning(receipt: Receipt) -> Meaning:
+    """What a receipt says, whatever the message's state."""
+    if receipt.state == "failed":
+        known = MEANINGS.get(receipt.code or "")
+        return known or Meaning("failed", receipt.reason or "not delivered")
+    if receipt.state == "unconfirmed":
+        # Nobody knows; it stays as it is and is never sent again by itself.
+        return Meaning("sent")
+    return Meaning(receipt.state)
+
+
+def follows(status: str, verdict: Verdict) -> Verdict:
+    """What a receipt does to a message in this status; receipts come twice and in any order.
+
+    Only the attempt that is under way, or was the last, is asked; an older attempt's receipts are
+    fenced off by its number before this.
+    """
+    if status in ("calling", "unclear"):
+        return verdict
+    if status == "sent" and verdict != "sent":
+        return verdict
+    return "nothing"
+
+
+# --- STOP ------------------------------------------------------------------------------------
+
+# The words that carriers and the CTIA's handbook name; only where they are the whole text.
+_STOP = frozenset(("stop", "stopall", "unsubscribe", "cancel", "end", "quit", "optout", "revoke"))
+_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
+
+
+def asks_to_stop(text: str) -> bool:
+    """Whether a contact's text is STOP or one of its kin."""
+    word = _EDGES.sub("", text).casefold()
+    return re.sub(r"[\s_-]", "", word) in _STOP

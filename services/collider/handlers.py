@@ -1,0 +1,118 @@
+"""Events become rows, one transaction a batch; nothing here touches the network."""
+
+from collections.abc import Sequence
+
+from services.collider import intake, outcomes
+from services.collider.store import campaigns
+from services.collider.store import intake as intake_store
+from shared.consumer import Handlers
+from shared.database import Transaction
+from shared.events import (
+    CampaignLaunched,
+    CarrierAnswered,
+    ContactOptedOut,
+    LimitsChanged,
+    MessageQueued,
+    NumberProvisioned,
+    NumberPurchased,
+    UseCaseRegistered,
+    WindowChanged,
+    WindowClosed,
+)
+
+CampaignFact = CampaignLaunched | WindowChanged | WindowClosed | NumberPurchased
+
+
+def _campaigns(events: Sequence[CampaignFact]) -> set[tuple[str, str]]:
+    return {(event.org_id, event.campaign_id) for event in events}
+
+
+async def record_use_cases(tx: Transaction, events: Sequence[UseCaseRegistered]) -> None:
+    """The provider knows these use cases."""
+    await campaigns.learn_use_cases(tx, events)
+
+
+async def change_limits(tx: Transaction, events: Sequence[LimitsChanged]) -> None:
+    """Limits hold from the next claim on."""
+    await campaigns.learn_limits(tx, events)
+
+
+async def record_launches(tx: Transaction, events: Sequence[CampaignLaunched]) -> None:
+    """Campaigns may send, as soon as they have a number and are open."""
+    await campaigns.learn_launches(tx, events)
+    await campaigns.reschedule(tx, _campaigns(events))
+
+
+async def change_windows(tx: Transaction, events: Sequence[WindowChanged]) -> None:
+    """Windows and hours hold from the next claim on."""
+    await campaigns.learn_windows(tx, events)
+    await campaigns.reschedule(tx, _campaigns(events))
+
+
+async def close_windows(tx: Transaction, events: Sequence[WindowClosed]) -> None:
+    """The windows have ended, by the word of another; our own clock would have said so too."""
+    await campaigns.learn_closings(tx, events)
+    await campaigns.reschedule(tx, _campaigns(events))
+
+
+async def record_numbers(tx: Transaction, events: Sequence[NumberPurchased]) -> None:
+    """Campaigns have their numbers: they may send, whether or not the carriers confirmed yet."""
+    await campaigns.learn_numbers(tx, events)
+    await campaigns.reschedule(tx, _campaigns(events))
+
+
+async def record_answers(tx: Transaction, events: Sequence[CarrierAnswered]) -> None:
+    """A carrier that knows the number now takes what was held for it."""
+    confirmed = {
+        (event.org_id, event.campaign_id, event.carrier)
+        for event in events
+        if event.answer == "confirmed"
+    }
+    await campaigns.release_lanes(tx, confirmed)
+
+
+async def record_provisioning(tx: Transaction, events: Sequence[NumberProvisioned]) -> None:
+    """The last word of provisioning, carrier by carrier."""
+    confirmed = {
+        (event.org_id, event.campaign_id, carrier)
+        for event in events
+        for carrier in ("att", "tmobile", "verizon")
+        if getattr(event.carriers, carrier).state == "confirmed"
+    }
+    await campaigns.release_lanes(tx, confirmed)
+
+
+async def queue_messages(tx: Transaction, events: Sequence[MessageQueued]) -> None:
+    """Texts wait as rows until there is room for them; the same id twice is the same text."""
+    unique: dict[tuple[str, str], MessageQueued] = {}
+    for event in events:
+        unique.setdefault((event.org_id, event.message_id), event)
+    first = list(unique.values())
+    texts = [intake.text_of(event) for event in first]
+    places = await intake.place(tx, texts)
+    new = await intake_store.insert(tx, first, texts, places)
+    kept = [index for index, key in enumerate(unique) if key in new]
+    await intake.tell_failed(
+        tx, [texts[index] for index in kept], [places[index] for index in kept]
+    )
+
+
+async def opt_contacts_out(tx: Transaction, events: Sequence[ContactOptedOut]) -> None:
+    """Nothing more goes to these contacts, from what waits or from what comes."""
+    contacts = {(event.org_id, event.phone) for event in events}
+    # Who told us has told everybody.
+    await outcomes.opt_out(tx, contacts, tell=False)
+
+
+HANDLERS: Handlers = {
+    UseCaseRegistered: record_use_cases,
+    LimitsChanged: change_limits,
+    CampaignLaunched: record_launches,
+    WindowChanged: change_windows,
+    WindowClosed: close_windows,
+    NumberPurchased: record_numbers,
+    CarrierAnswered: record_answers,
+    NumberProvisioned: record_provisioning,
+    ContactOptedOut: opt_contacts_out,
+    MessageQueued: queue_messages,
+}

@@ -1,0 +1,174 @@
+"""What comes of messages, written down and told: by calls' answers, by receipts, by time."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from services.collider import domain
+from services.collider.domain import Meaning, Outbound, Outcome, Receipt
+from services.collider.store import optouts, results
+from services.collider.store.results import AttemptKey, Ended, Message
+from shared.database import Transaction
+from shared.events import (
+    ContactOptedOut,
+    MessageDelivered,
+    MessageFailed,
+    MessageOutcome,
+    MessageSent,
+    MessageUnclear,
+)
+
+# What is told of a message that has come to this status.
+_TELLS: dict[str, type[MessageOutcome]] = {
+    "sent": MessageSent,
+    "delivered": MessageDelivered,
+    "failed": MessageFailed,
+    "sending failed": MessageFailed,
+    "unclear": MessageUnclear,
+}
+# A bucket whose carrier said "too fast" rests for one carrier's minute.
+RATE_PAUSE = timedelta(seconds=60)
+
+
+async def end(tx: Transaction, ends: Sequence[Ended]) -> None:
+    """Write statuses of locked messages, and tell them."""
+    if not ends:
+        return
+    await results.write_ends(tx, ends)
+    now = await tx.now()
+    for one in ends:
+        tells = [_TELLS[one.status]]
+        if one.status == "delivered" and one.message.status in ("calling", "unclear"):
+            # The receipt was quicker than the call's answer: it has been sent as well.
+            tells.insert(0, MessageSent)
+        tx.tell(
+            *(
+                event(
+                    org_id=one.message.org_id,
+                    campaign_id=one.message.campaign_id,
+                    message_id=one.message.message_id,
+                    carrier=one.message.carrier,
+                    segments=one.message.segments,
+                    provider_id=one.provider_id or one.message.provider_id,
+                    code=one.code,
+                    reason=one.reason,
+                    at=now,
+                )
+                for event in tells
+            )
+        )
+
+
+def attempt_key(of: Outbound | Receipt) -> AttemptKey:
+    """Which attempt this speaks of."""
+    return (of.org_id, of.message_id, of.attempt)
+
+
+async def record_outcomes(
+    tx: Transaction, provider: str, outcomes: Sequence[tuple[Outbound, Outcome]]
+) -> None:
+    """Write down what came of calls. Results of attempts that were fenced off change nothing."""
+    if not outcomes:
+        return
+    locked = await results.lock_attempts(tx, [attempt_key(text) for text, _ in outcomes])
+    ends: list[Ended] = []
+    back: list[Message] = []
+    silent: list[Message] = []
+    for text, outcome in outcomes:
+        message = locked.get(attempt_key(text))
+        # Unclear too: the lease ran out while the call was still on its way, and this is the truth.
+        if message is None or message.status not in ("claimed", "calling", "unclear"):
+            continue
+        if outcome.verdict == "not taken":
+            back.append(message)
+        elif not (outcome.verdict == "unclear" == message.status):
+            status = {"accepted": "sent", "rejected": "failed", "unclear": "unclear"}
+            ends.append(
+                Ended(
+                    message,
+                    status[outcome.verdict],
+                    outcome.provider_id,
+                    outcome.code,
+                    outcome.reason,
+                )
+            )
+        if outcome.opted_out:
+            silent.append(message)
+    await end(tx, ends)
+    if back:
+        await results.put_back(tx, back)
+    await opt_out(tx, {(message.org_id, message.phone) for message in silent})
+    pause_s = max(outcome.pause_s for _, outcome in outcomes)
+    if pause_s:
+        until = await tx.now() + timedelta(seconds=pause_s)
+        await results.pause_provider(tx, provider, until)
+
+
+async def record_receipts(tx: Transaction, receipts: Sequence[Receipt]) -> None:
+    """Write down receipts: twice, out of order or before the call's answer, they come out the
+    same, because each status says what may still follow it."""
+    locked = await results.lock_attempts(tx, {attempt_key(receipt) for receipt in receipts})
+    states = {key: message.status for key, message in locked.items()}
+    last: dict[AttemptKey, tuple[Receipt, Meaning]] = {}
+    for receipt in receipts:
+        key = attempt_key(receipt)
+        if key not in states:
+            continue
+        means = domain.meaning(receipt)
+        verdict = domain.follows(states[key], means.verdict)
+        if verdict != "nothing":
+            states[key] = verdict
+            last[key] = (receipt, means)
+    ends = []
+    for key, (receipt, means) in last.items():
+        if means.verdict != "put back":
+            status = "failed" if means.verdict == "opted out" else means.verdict
+            ends.append(Ended(locked[key], status, receipt.provider_id, receipt.code, means.reason))
+    await end(tx, ends)
+    meanings = {key: means for key, (_, means) in last.items()}
+    await _apply(tx, locked, meanings)
+
+
+async def _apply(
+    tx: Transaction, locked: dict[AttemptKey, Message], meanings: dict[AttemptKey, Meaning]
+) -> None:
+    """What receipts mean beyond their message: for its day, bucket, lane and contact."""
+
+    def those(wanted: str) -> list[AttemptKey]:
+        return [key for key, means in meanings.items() if getattr(means, wanted)]
+
+    if keys := those("fills_day"):
+        await results.fill_days(tx, keys)
+    if keys := those("holds_lane"):
+        await results.hold_lanes(tx, keys)
+    if keys := those("pauses_bucket"):
+        buckets = {(locked[key].org_id, locked[key].carrier) for key in keys}
+        await results.pause_buckets(tx, buckets, await tx.now() + RATE_PAUSE)
+    back = [locked[key] for key, means in meanings.items() if means.verdict == "put back"]
+    if back:
+        await results.put_back(tx, back)
+    await opt_out(
+        tx,
+        {
+            (locked[key].org_id, locked[key].phone)
+            for key, means in meanings.items()
+            if means.verdict == "opted out"
+        },
+    )
+
+
+async def opt_out(tx: Transaction, contacts: set[tuple[str, str]], *, tell: bool = True) -> None:
+    """Remember that these contacts (organization, phone) want no texts, and withdraw what is
+    queued for them."""
+    if not contacts:
+        return
+    fresh = await optouts.remember(tx, contacts)
+    now = await tx.now()
+    if tell:
+        tx.tell(
+            *(
+                ContactOptedOut(org_id=org_id, phone=phone, opted_out_at=now)
+                for org_id, phone in sorted(fresh)
+            )
+        )
+    withdrawn = await results.lock_queued_to(tx, contacts)
+    await end(tx, [Ended(one, "failed", reason=domain.OPTED_OUT) for one in withdrawn])

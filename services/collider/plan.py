@@ -1,0 +1,274 @@
+"""Which of a bucket's messages may go now: pure, for one bucket at one instant.
+
+Replies go first, over all use cases; then the campaign whose last sendable instant is nearest;
+then the oldest. A message goes when all limits that apply have room, and is charged to all of them
+or to none.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from services.collider.domain import NEVER, OPTED_OUT, TOO_LARGE
+from shared.events import Carrier, Channel, Kind
+from shared.rules import meters
+from shared.rules.hours import civil_day, next_midnight
+from shared.rules.limits import ORGANIZATION, Limits, applying
+from shared.rules.meters import SPREAD_S, Meter
+
+BETWEEN_CLAIMS = timedelta(milliseconds=100)
+"""A bucket with backlog is looked at this often at most; its meters allow for more than double."""
+
+SPREAD = timedelta(seconds=SPREAD_S)
+
+Scope = str
+"""A use case's id, or ORGANIZATION."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One campaign's messages of one kind and channel in a bucket."""
+
+    lane_id: int
+    use_case_id: str
+    kind: Kind
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A queued message at the head of its lane."""
+
+    lane_id: int
+    org_id: str
+    message_id: str
+    position: int
+    segments: int
+    opted_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a scope has used of one civil day. `full`: the carrier said that the day is over."""
+
+    day: date
+    used: int
+    full: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """All that is known of one organization's bucket with one carrier, under its lock.
+
+    `lanes` have backlog and are open now, in the order in which they go; `opens_at` is when the
+    next of the others opens. `told` are limits by scope, as somebody set them.
+    """
+
+    org_id: str
+    carrier: Carrier
+    told: Mapping[Scope, Limits]
+    default: Limits
+    meters: Mapping[tuple[Scope, Channel], Meter]
+    quotas: Mapping[tuple[Scope, date], Quota]
+    lanes: Sequence[Lane]
+    opens_at: datetime | None = None
+    paused_until: datetime | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Organization and carrier."""
+        return (self.org_id, self.carrier)
+
+    def is_paused(self, now: datetime) -> bool:
+        """Whether the carrier asked for a rest that lasts still."""
+        return self.paused_until is not None and now < self.paused_until
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A message that goes now, and the days that it is charged to."""
+
+    candidate: Candidate
+    use_case_id: Scope
+    quota_day: date
+    use_case_quota_day: date | None
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to write down for one bucket. Without `due_at` it rests until a wake-up comes."""
+
+    due_at: datetime | None = None
+    chosen: list[Chosen] = field(default_factory=list)
+    refused: list[tuple[Candidate, str]] = field(default_factory=list)
+    """Messages that can never go, and why."""
+    meters: dict[tuple[Scope, Channel], Meter] = field(default_factory=dict)
+    cursors: dict[int, int] = field(default_factory=dict)
+    """Up to which position each lane has nothing queued any more."""
+    emptied: list[int] = field(default_factory=list)
+    """Lanes without backlog now."""
+
+    def spent(self) -> Iterator[tuple[Scope, date, int]]:
+        """What to add to the days of the organization and of its use cases."""
+        for one in self.chosen:
+            yield ORGANIZATION, one.quota_day, one.candidate.segments
+            if one.use_case_quota_day is not None:
+                yield one.use_case_id, one.use_case_quota_day, one.candidate.segments
+
+
+class Room:
+    """What all the limits of one bucket leave at one instant; shrinks as messages are taken."""
+
+    def __init__(self, bucket: Bucket, now: datetime) -> None:
+        self._bucket = bucket
+        self._now = now
+        self._applying: dict[Scope, tuple[Limits, ...]] = {}
+        self._reserved: set[tuple[Scope, Channel]] = set()
+        self._left: dict[Scope, int] = {}
+        self.meters: dict[tuple[Scope, Channel], Meter] = {}
+        for lane in bucket.lanes:
+            for limits in self._limits(lane):
+                self._open(limits, lane.channel)
+
+    def _limits(self, lane: Lane) -> tuple[Limits, ...]:
+        found = self._applying.get(lane.use_case_id)
+        if found is None:
+            found = applying(lane.use_case_id, self._bucket.told, self._bucket.default)
+            self._applying[lane.use_case_id] = found
+        return found
+
+    def _open(self, limits: Limits, channel: Channel) -> None:
+        key = (limits.use_case_id, channel)
+        per_minute = limits.per_minute(channel)
+        if per_minute is not None and key not in self.meters:
+            known = self._bucket.meters.get(key) or meters.fresh(per_minute, self._now)
+            self.meters[key] = meters.limited(known, per_minute, self._now)
+        if limits.segments_per_day is not None:
+            self._left[limits.use_case_id] = self._left_today(limits, limits.segments_per_day)
+
+    def _left_today(self, limits: Limits, per_day: int) -> int:
+        day = civil_day(limits.day_zone, self._now)
+        if civil_day(limits.day_zone, self._now + SPREAD) != day:
+            # The call may start that much later, and must not fall into the next day.
+            return 0
+        quota = self._bucket.quotas.get((limits.use_case_id, day))
+        if quota is None:
+            return per_day
+        return 0 if quota.full else per_day - quota.used
+
+    def appetite(self, lane: Lane, most: int) -> int:
+        """How many of a lane's messages are worth reading now: as many as go if all are small, and
+        one more to see what the next one costs; none when not even a small one goes."""
+        for limits in self._limits(lane):
+            meter = self.meters.get((limits.use_case_id, lane.channel))
+            if meter is not None:
+                most = min(most, int(meter.room(self._now)))
+            if limits.use_case_id in self._left:
+                most = min(most, self._left[limits.use_case_id])
+        return most + 1 if most > 0 else 0
+
+    def fit(self, lane: Lane, segments: Iterable[int]) -> None:
+        """Let the lane's meters have room for the largest of these texts."""
+        segments = list(segments)
+        for limits in self._limits(lane):
+            key = (limits.use_case_id, lane.channel)
+            meter = self.meters.get(key)
+            if meter is None:
+                continue
+            costs = [limits.cost(lane.channel, count) for count in segments]
+            largest = max((cost for cost in costs if cost <= meter.per_minute), default=None)
+            if largest is not None:
+                self.meters[key] = meters.fitted(meter, largest, self._now)
+
+    def can_never_take(self, lane: Lane, segments: int) -> bool:
+        """Whether a text costs more than a whole minute's limit. A closed one (0) only waits."""
+        return any(
+            (per_minute := limits.per_minute(lane.channel))
+            and limits.cost(lane.channel, segments) > per_minute
+            for limits in self._limits(lane)
+        )
+
+    def take(self, lane: Lane, segments: int) -> datetime | None:
+        """Charge a text to all limits that apply and return None; or charge nothing and return
+        when to ask again."""
+        waits = [self._wait(limits, lane.channel, segments) for limits in self._limits(lane)]
+        asks_at = max((at for at in waits if at is not None), default=None)
+        if asks_at is not None:
+            return asks_at
+        for limits in self._limits(lane):
+            key = (limits.use_case_id, lane.channel)
+            if key in self.meters:
+                cost = limits.cost(lane.channel, segments)
+                self.meters[key] = meters.poured(self.meters[key], cost, self._now)
+            if limits.use_case_id in self._left:
+                self._left[limits.use_case_id] -= segments
+        return None
+
+    def _wait(self, limits: Limits, channel: Channel, segments: int) -> datetime | None:
+        """Until when one scope has no room for this text; None: it has."""
+        key = (limits.use_case_id, channel)
+        meter = self.meters.get(key)
+        waits = []
+        if meter is not None:
+            cost = limits.cost(channel, segments)
+            if key in self._reserved:
+                waits.append(NEVER)
+            elif meter.room(self._now) < cost:
+                # What comes later in the order must not eat the room that this one waits for.
+                self._reserved.add(key)
+                waits.append(meter.room_at(cost, self._now) or NEVER)
+        if self._left.get(limits.use_case_id, segments) < segments:
+            waits.append(next_midnight(limits.day_zone, self._now))
+        return max(waits, default=None)
+
+    def days(self, lane: Lane) -> tuple[date, date | None]:
+        """The civil days that a text of this lane is counted in: the organization's always, its
+        use case's where that has a limit a day."""
+        own = self._bucket.told.get(lane.use_case_id)
+        organization = self._bucket.told.get(ORGANIZATION, self._bucket.default)
+        return (
+            civil_day(organization.day_zone, self._now),
+            civil_day(own.day_zone, self._now) if own and own.segments_per_day else None,
+        )
+
+
+def plan(
+    bucket: Bucket,
+    room: Room,
+    asked: Mapping[int, int],
+    found: Mapping[int, Sequence[Candidate]],
+    now: datetime,
+    *,
+    most: int,
+) -> Plan:
+    """Choose up to `most` among the heads of the lanes; `asked` is how many of each lane were to
+    be read."""
+    result = Plan()
+    waits = [bucket.opens_at] if bucket.opens_at else []
+    for lane in bucket.lanes:
+        wanted = asked.get(lane.lane_id, 0)
+        heads = found.get(lane.lane_id, ())
+        room.fit(lane, (head.segments for head in heads))
+        asks_at = None if wanted else room.take(lane, 1)
+        for head in heads:
+            if head.opted_out:
+                result.refused.append((head, OPTED_OUT))
+            elif room.can_never_take(lane, head.segments):
+                result.refused.append((head, TOO_LARGE))
+            elif len(result.chosen) == most:
+                asks_at = now
+                break
+            elif (asks_at := room.take(lane, head.segments)) is not None:
+                break
+            else:
+                result.chosen.append(Chosen(head, lane.use_case_id, *room.days(lane)))
+            result.cursors[lane.lane_id] = head.position
+        if asks_at is not None:
+            waits.append(max(asks_at, now + BETWEEN_CLAIMS))
+        elif len(heads) < wanted:
+            result.emptied.append(lane.lane_id)
+        else:
+            waits.append(now + BETWEEN_CLAIMS)
+    result.meters = room.meters
+    result.due_at = min((at for at in waits if at != NEVER), default=None)
+    return result

@@ -1,0 +1,230 @@
+"""Telnyx's v2 API: handing texts over, and reading its signed webhooks.
+
+Its send request takes a receipt address of its own, so a receipt finds its attempt even when the
+answer to the request was lost: `{webhook_url}/webhooks/telnyx/{org_id}/{message_id}/{attempt}`.
+"""
+
+import base64
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Self
+from urllib.parse import quote
+
+import aiohttp
+import structlog
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic_core import from_json
+
+from services.collider.domain import (
+    ANSWER_LOST,
+    MEANINGS,
+    OPTED_OUT,
+    Inbound,
+    Outbound,
+    Outcome,
+    Receipt,
+    ReceiptState,
+)
+from shared.events import TEXT_MOST
+from shared.ids import id_from
+
+NAME = "telnyx"
+RECEIPTS_PATH = "/webhooks/telnyx/{org_id}/{message_id}/{attempt}"
+INBOUND_PATH = "/webhooks/telnyx"
+
+# What surely came before the request began to leave: refused, no such host, no TLS, no free socket.
+_NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+_PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
+_ASKED_PAUSE_S = 1.0
+_ACCOUNT_PAUSE_S = 30.0
+_PAUSE_MOST_S = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+class TelnyxMessages:
+    """Hands texts to Telnyx, one call each."""
+
+    name = NAME
+
+    def __init__(
+        self, url: str, api_key: str, webhook_url: str, *, timeout_s: float, calls_most: int
+    ) -> None:
+        self._url = f"{url.rstrip('/')}/messages"
+        self._webhook_url = webhook_url.rstrip("/")
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=calls_most, keepalive_timeout=15),
+            timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=3),
+            headers={"Authorization": f"Bearer {api_key}"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def send(self, text: Outbound) -> Outcome:
+        """Call once, and sort what came of it."""
+        try:
+            async with self._session.post(
+                self._url, json=self._request(text), allow_redirects=False
+            ) as answer:
+                return outcome(answer.status, answer.headers, await answer.read())
+        except _NOT_CONNECTED as error:
+            return Outcome("not taken", reason=repr(error), pause_s=_ASKED_PAUSE_S)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            # The request had begun: it may have arrived.
+            return Outcome("unclear", reason=f"{ANSWER_LOST} ({type(error).__name__})")
+
+    def _request(self, text: Outbound) -> dict[str, Any]:
+        address = RECEIPTS_PATH.format(
+            org_id=quote(text.org_id, safe=""),
+            message_id=quote(text.message_id, safe=""),
+            attempt=text.attempt,
+        )
+        request: dict[str, Any] = {
+            "from": text.sender,
+            "to": text.to,
+            "text": text.text,
+            "type": text.channel.upper(),
+            "webhook_url": f"{self._webhook_url}{address}?kind={text.kind}",
+        }
+        if text.media_urls:
+            request["media_urls"] = list(text.media_urls)
+        if text.messaging_profile_id:
+            request["messaging_profile_id"] = text.messaging_profile_id
+        return request
+
+
+def outcome(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
+    """What an answer says of the message."""
+    document = _document(body)
+    if 200 <= status < 300:
+        provider_id = _dig(document, "data", "id")
+        if isinstance(provider_id, str):
+            return Outcome("accepted", provider_id)
+        return Outcome("unclear", reason=f"{ANSWER_LOST} (no id in it)")
+    code, title = _error(document)
+    if status == 429 or (status == 503 and (code or "Retry-After" in headers)):
+        pause_s = _retry_after_s(headers)
+        return Outcome("not taken", code=code or str(status), reason=title, pause_s=pause_s)
+    if status >= 500 or status == 408:
+        return Outcome("unclear", code=code, reason=f"{ANSWER_LOST} (HTTP {status})")
+    if status in (401, 402, 403) and code not in MEANINGS:
+        # The account is at fault, not the text: nothing is to be failed for it.
+        log.error("the provider refuses our account", status=status, code=code)
+        return Outcome("not taken", code=code, reason=title, pause_s=_ACCOUNT_PAUSE_S)
+    means = MEANINGS.get(code or "")
+    if means and means.verdict == "put back":
+        return Outcome("not taken", code=code, reason=means.reason, pause_s=_ASKED_PAUSE_S)
+    if means and means.verdict == "opted out":
+        return Outcome("rejected", code=code, reason=OPTED_OUT, opted_out=True)
+    reason = (means and means.reason) or title or f"refused by the provider (HTTP {status})"
+    return Outcome("rejected", code=code or str(status), reason=reason)
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> float:
+    try:
+        return min(max(float(headers.get("Retry-After", _ASKED_PAUSE_S)), 0.1), _PAUSE_MOST_S)
+    except ValueError:
+        # A date, or nonsense: both would need a clock of ours.
+        return _ASKED_PAUSE_S
+
+
+def _document(body: bytes) -> Any:
+    try:
+        return from_json(body)
+    except ValueError:
+        return None
+
+
+def _dig(document: Any, *path: str | int) -> Any:
+    """What stands at this path of a document that may have any shape."""
+    for step in path:
+        if isinstance(step, int):
+            inside = isinstance(document, list) and step < len(document)
+        else:
+            inside = isinstance(document, dict) and step in document
+        if not inside:
+            return None
+        document = document[step]
+    return document
+
+
+def _error(document: Any) -> tuple[str | None, str | None]:
+    code, title = _dig(document, "errors", 0, "code"), _dig(document, "errors", 0, "title")
+    return (None if code is None else str(code)), (None if title is None else str(title))
+
+
+# --- webhooks --------------------------------------------------------------------------------
+
+
+class Verifier:
+    """Knows whether a webhook is Telnyx's: Ed25519 over `{timestamp}|{raw body}`."""
+
+    def __init__(self, public_key: str) -> None:
+        self._key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
+
+    def signed_at(self, headers: Mapping[str, str], body: bytes) -> datetime | None:
+        """When it was signed; None when the signature is missing or wrong."""
+        timestamp = headers.get("telnyx-timestamp", "")
+        try:
+            signature = base64.b64decode(headers.get("telnyx-signature-ed25519", ""), validate=True)
+            self._key.verify(signature, timestamp.encode() + b"|" + body)
+            return datetime.fromtimestamp(int(timestamp), UTC)
+        except (InvalidSignature, ValueError, OverflowError, OSError):
+            return None
+
+
+_STATES: dict[str, ReceiptState] = {
+    "sent": "sent",
+    "delivered": "delivered",
+    "sending_failed": "failed",
+    "delivery_failed": "failed",
+    "delivery_unconfirmed": "unconfirmed",
+}
+
+
+def read_receipt(body: bytes, org_id: str, message_id: str, attempt: int) -> Receipt | None:
+    """A receipt for the attempt that its address named; None when it says nothing of use."""
+    document = _document(body)
+    payload = _dig(document, "data", "payload")
+    state = _STATES.get(str(_dig(payload, "to", 0, "status")))
+    event_id = _dig(document, "data", "id")
+    if state is None or not isinstance(event_id, str):
+        return None
+    code, title = _error(payload)
+    provider_id = _dig(payload, "id")
+    return Receipt(
+        event_id=event_id,
+        org_id=org_id,
+        message_id=message_id,
+        attempt=attempt,
+        state=state,
+        code=code,
+        reason=title,
+        provider_id=provider_id if isinstance(provider_id, str) else None,
+    )
+
+
+def read_inbound(body: bytes) -> Inbound | None:
+    """A contact's text; None when the webhook is about something else."""
+    document = _document(body)
+    if _dig(document, "data", "event_type") != "message.received":
+        return None
+    payload = _dig(document, "data", "payload")
+    sender, to = _dig(payload, "from", "phone_number"), _dig(payload, "to", 0, "phone_number")
+    text = _dig(payload, "text")
+    if not (isinstance(sender, str) and isinstance(to, str)):
+        return None
+    if not (_PHONE.fullmatch(sender) and _PHONE.fullmatch(to)):
+        # Short codes and names text too; nobody converses with them.
+        return None
+    # The message's id, not the webhook's: the same text may be told of by several webhooks.
+    found = _dig(payload, "id") or _dig(document, "data", "id") or id_from(sender, to, str(text))
+    clean = text.replace("\x00", "")[:TEXT_MOST] if isinstance(text, str) else ""
+    return Inbound(str(found), sender, to, clean)

@@ -1,0 +1,315 @@
+"""What is known of campaigns, use cases and limits, and the lanes that follow from it."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from asyncpg import Record
+
+from services.collider import domain
+from services.collider.domain import Campaign
+from shared.database import Transaction, columns
+from shared.events import (
+    CampaignLaunched,
+    LimitsChanged,
+    NumberPurchased,
+    UseCaseRegistered,
+    WindowChanged,
+    WindowClosed,
+)
+from shared.rules.hours import Hours, Window
+
+CampaignKey = tuple[str, str]
+
+
+async def learn_use_cases(tx: Transaction, events: Sequence[UseCaseRegistered]) -> None:
+    """Remember what the provider calls these use cases."""
+    await tx.sql.executemany(
+        """
+        INSERT INTO use_cases (org_id, use_case_id, messaging_profile_id) VALUES ($1, $2, $3)
+        ON CONFLICT (org_id, use_case_id) DO UPDATE
+        SET messaging_profile_id = excluded.messaging_profile_id
+        """,
+        [(event.org_id, event.use_case_id, event.messaging_profile_id) for event in events],
+    )
+
+
+async def learn_limits(tx: Transaction, events: Sequence[LimitsChanged]) -> None:
+    """Remember limits, unless a later version is known, and wake their buckets."""
+    await tx.sql.executemany(
+        """
+        INSERT INTO limits VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        ON CONFLICT (org_id, carrier, use_case_id) DO UPDATE
+        SET version = excluded.version, sms_per_minute = excluded.sms_per_minute,
+            sms_unit = excluded.sms_unit, mms_per_minute = excluded.mms_per_minute,
+            segments_per_day = excluded.segments_per_day, day_zone = excluded.day_zone
+        WHERE limits.version < excluded.version
+        """,
+        [
+            (
+                event.org_id,
+                event.carrier,
+                event.use_case_id or "",
+                event.version,
+                event.sms_per_minute,
+                event.sms_unit,
+                event.mms_per_minute,
+                event.segments_per_day,
+                event.day_zone,
+            )
+            for event in events
+        ],
+    )
+    await wake_buckets(tx, {(event.org_id, event.carrier) for event in events})
+
+
+async def wake_buckets(tx: Transaction, keys: Collection[tuple[str, str]]) -> None:
+    """Have these buckets looked at again, where they exist."""
+    await tx.sql.execute(
+        """
+        INSERT INTO wakes (org_id, carrier)
+        SELECT org_id, carrier FROM buckets
+        JOIN unnest($1::text[], $2::text[]) AS key (org_id, carrier) USING (org_id, carrier)
+        """,
+        [org_id for org_id, _ in keys],
+        [carrier for _, carrier in keys],
+    )
+
+
+async def learn_launches(tx: Transaction, events: Sequence[CampaignLaunched]) -> None:
+    """Remember launches: write-once, but for window and hours, which a later revision may have
+    changed before this came."""
+    now = await tx.now()
+    await tx.sql.executemany(
+        """
+        INSERT INTO campaigns AS known (org_id, campaign_id, use_case_id, launched_at, number)
+        VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (org_id, campaign_id) DO UPDATE
+        SET use_case_id = coalesce(known.use_case_id, excluded.use_case_id),
+            launched_at = coalesce(known.launched_at, excluded.launched_at),
+            number = coalesce(known.number, excluded.number)
+        """,
+        [
+            (event.org_id, event.campaign_id, event.use_case_id, now, event.number)
+            for event in events
+        ],
+    )
+    await learn_windows(tx, events)
+
+
+async def learn_windows(
+    tx: Transaction, events: Sequence[CampaignLaunched | WindowChanged]
+) -> None:
+    """Remember windows and hours, unless a later revision is known."""
+    await tx.sql.executemany(
+        """
+        INSERT INTO campaigns AS known (
+            org_id, campaign_id, revision,
+            window_opens_at, window_closes_at, opens, closes, time_zone)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        ON CONFLICT (org_id, campaign_id) DO UPDATE
+        SET revision = excluded.revision,
+            window_opens_at = excluded.window_opens_at,
+            window_closes_at = excluded.window_closes_at,
+            opens = excluded.opens, closes = excluded.closes, time_zone = excluded.time_zone
+        WHERE known.revision < excluded.revision
+        """,
+        [
+            (
+                event.org_id,
+                event.campaign_id,
+                event.revision,
+                event.window.opens_at,
+                event.window.closes_at,
+                event.hours.opens,
+                event.hours.closes,
+                event.hours.time_zone,
+            )
+            for event in events
+        ],
+    )
+
+
+async def learn_closings(tx: Transaction, events: Sequence[WindowClosed]) -> None:
+    """Remember that windows were said to have closed, at their revision."""
+    await tx.sql.executemany(
+        """
+        INSERT INTO campaigns AS known (org_id, campaign_id, closed_at, closed_revision)
+        VALUES ($1, $2, $3, $4)
+        ON CONFLICT (org_id, campaign_id) DO UPDATE
+        SET closed_at = excluded.closed_at, closed_revision = excluded.closed_revision
+        WHERE known.closed_revision < excluded.closed_revision
+        """,
+        [(event.org_id, event.campaign_id, event.closed_at, event.revision) for event in events],
+    )
+
+
+async def learn_numbers(tx: Transaction, events: Sequence[NumberPurchased]) -> None:
+    """Remember campaigns' numbers."""
+    await tx.sql.executemany(
+        """
+        INSERT INTO campaigns AS known (org_id, campaign_id, number) VALUES ($1, $2, $3)
+        ON CONFLICT (org_id, campaign_id) DO UPDATE SET number = excluded.number
+        """,
+        [(event.org_id, event.campaign_id, event.number) for event in events],
+    )
+
+
+async def release_lanes(tx: Transaction, keys: Collection[tuple[str, str, str]]) -> None:
+    """Let lanes go on (organization, campaign, carrier) that waited for the carrier's word."""
+    await tx.sql.execute(
+        """
+        WITH released AS (
+            UPDATE lanes SET held_at = NULL, backlog = true
+            FROM unnest($1::text[], $2::text[], $3::text[]) AS key (org_id, campaign_id, carrier)
+            WHERE lanes.org_id = key.org_id AND lanes.campaign_id = key.campaign_id
+              AND lanes.carrier = key.carrier AND held_at IS NOT NULL
+            RETURNING lanes.org_id, lanes.carrier)
+        INSERT INTO wakes (org_id, carrier) SELECT DISTINCT org_id, carrier FROM released
+        """,
+        *columns(keys, 3),
+    )
+
+
+async def known(
+    tx: Transaction, keys: Collection[CampaignKey], *, steady: bool = False
+) -> dict[CampaignKey, Campaign]:
+    """What is known of those of these campaigns that any fact has come of.
+
+    With `steady` no edit can slip in before this transaction ends.
+    """
+    rows = await tx.sql.fetch(
+        f"""
+        SELECT campaigns.* FROM campaigns
+        JOIN unnest($1::text[], $2::text[]) AS key (org_id, campaign_id)
+            USING (org_id, campaign_id)
+        ORDER BY org_id, campaign_id {"FOR SHARE OF campaigns" if steady else ""}
+        """,
+        *columns(keys, 2),
+    )
+    return {(row["org_id"], row["campaign_id"]): _campaign(row) for row in rows}
+
+
+async def reschedule(tx: Transaction, keys: Collection[CampaignKey]) -> None:
+    """Bring the lanes of these campaigns in line with what is known of them now, wake their
+    buckets, and have what is left behind a window's end marked."""
+    rows = await tx.sql.fetch(
+        """
+        SELECT campaigns.* FROM campaigns
+        JOIN unnest($1::text[], $2::text[]) AS key (org_id, campaign_id)
+            USING (org_id, campaign_id)
+        ORDER BY org_id, campaign_id FOR UPDATE OF campaigns
+        """,
+        *columns(keys, 2),
+    )
+    await _set_schedules(tx, [_campaign(row) for row in rows])
+
+
+async def turn_schedules(tx: Transaction, *, most: int) -> int:
+    """Find the next opening of campaigns whose last has passed; how many were found."""
+    rows = await tx.sql.fetch(
+        """
+        SELECT * FROM campaigns WHERE turn_at <= $1
+        ORDER BY turn_at LIMIT $2 FOR UPDATE SKIP LOCKED
+        """,
+        await tx.now(),
+        most,
+    )
+    await _set_schedules(tx, [_campaign(row) for row in rows])
+    return len(rows)
+
+
+async def _set_schedules(tx: Transaction, campaigns: Sequence[Campaign]) -> None:
+    if not campaigns:
+        return
+    now = await tx.now()
+    lanes: list[tuple[Any, ...]] = []
+    turns: list[tuple[Any, ...]] = []
+    for campaign in campaigns:
+        key = (campaign.org_id, campaign.campaign_id)
+        initial = domain.schedule(campaign, "initial", now)
+        reply = domain.schedule(campaign, "reply", now)
+        for kind, one in (("initial", initial), ("reply", reply)):
+            lanes.append((*key, kind, one.opens_at, one.closes_at, one.last_sendable_at))
+        turns.append((*key, domain.turn_at([initial, reply]), campaign.closes_at))
+    await tx.sql.execute(
+        """
+        UPDATE campaigns SET turn_at = new.turn_at, close_due_at = new.closes_at
+        FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
+            AS new (org_id, campaign_id, turn_at, closes_at)
+        WHERE campaigns.org_id = new.org_id AND campaigns.campaign_id = new.campaign_id
+        """,
+        *columns(turns, 4),
+    )
+    await tx.sql.execute(
+        """
+        WITH changed AS (
+            UPDATE lanes SET opens_at = new.opens_at, closes_at = new.closes_at,
+                             last_sendable_at = new.last_sendable_at
+            FROM unnest($1::text[], $2::text[], $3::text[],
+                        $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
+                AS new (org_id, campaign_id, kind, opens_at, closes_at, last_sendable_at)
+            WHERE lanes.org_id = new.org_id AND lanes.campaign_id = new.campaign_id
+              AND lanes.kind = new.kind
+            RETURNING lanes.org_id, lanes.carrier)
+        INSERT INTO wakes (org_id, carrier) SELECT DISTINCT org_id, carrier FROM changed
+        """,
+        *columns(lanes, 6),
+    )
+
+
+async def due_closings(tx: Transaction, *, most: int) -> list[Campaign]:
+    """Campaigns whose initials' end has come, locked for marking what is left."""
+    rows = await tx.sql.fetch(
+        """
+        SELECT * FROM campaigns WHERE close_due_at <= $1
+        ORDER BY close_due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+        """,
+        await tx.now(),
+        most,
+    )
+    return [_campaign(row) for row in rows]
+
+
+async def close_again_at(
+    tx: Transaction, keys: Sequence[CampaignKey], due_at: datetime | None
+) -> None:
+    """When to look again for what is left behind these campaigns' end; None: all is marked."""
+    await tx.sql.execute(
+        """
+        UPDATE campaigns SET close_due_at = $3
+        FROM unnest($1::text[], $2::text[]) AS key (org_id, campaign_id)
+        WHERE campaigns.org_id = key.org_id AND campaigns.campaign_id = key.campaign_id
+        """,
+        *columns(keys, 2),
+        due_at,
+    )
+
+
+async def rearm_closings(tx: Transaction, keys: Collection[CampaignKey]) -> None:
+    """Messages of these campaigns were put back: have them marked where the end has passed."""
+    await tx.sql.execute(
+        """
+        UPDATE campaigns SET close_due_at = least(close_due_at, $3)
+        FROM unnest($1::text[], $2::text[]) AS key (org_id, campaign_id)
+        WHERE campaigns.org_id = key.org_id AND campaigns.campaign_id = key.campaign_id
+          AND least(window_closes_at, closed_at) <= $3
+        """,
+        *columns(keys, 2),
+        await tx.now(),
+    )
+
+
+def _campaign(row: Record) -> Campaign:
+    known = row["window_opens_at"] is not None
+    return Campaign(
+        org_id=row["org_id"],
+        campaign_id=row["campaign_id"],
+        use_case_id=row["use_case_id"],
+        number=row["number"],
+        window=Window(row["window_opens_at"], row["window_closes_at"]) if known else None,
+        hours=Hours(row["opens"], row["closes"], row["time_zone"]) if known else None,
+        revision=row["revision"],
+        closed_at=row["closed_at"],
+        closed_revision=row["closed_revision"],
+    )
