@@ -59,6 +59,11 @@ class Dispatcher:
         """How many messages more may be taken."""
         return self._calls_most - len(self._claimed) - len(self._calls) - len(self._outcomes)
 
+    @property
+    def busy(self) -> bool:
+        """Whether calls are under way."""
+        return bool(self._calls)
+
     def take(self, texts: list[Outbound], claimed_s: float) -> None:
         """Hand over claimed messages; `claimed_s` is the monotonic time just before the claim."""
         if texts:

@@ -71,7 +71,7 @@ class TelnyxMessages:
         """Call once, and sort what came of it."""
         try:
             async with self._session.post(
-                self._url, json=self._request(text), allow_redirects=False
+                self._url, json=request(text, self._webhook_url), allow_redirects=False
             ) as answer:
                 return outcome(answer.status, answer.headers, await answer.read())
         except _NOT_CONNECTED as error:
@@ -80,24 +80,26 @@ class TelnyxMessages:
             # The request had begun: it may have arrived.
             return Outcome("unclear", reason=f"{ANSWER_LOST} ({type(error).__name__})")
 
-    def _request(self, text: Outbound) -> dict[str, Any]:
-        address = RECEIPTS_PATH.format(
-            org_id=quote(text.org_id, safe=""),
-            message_id=quote(text.message_id, safe=""),
-            attempt=text.attempt,
-        )
-        request: dict[str, Any] = {
-            "from": text.sender,
-            "to": text.to,
-            "text": text.text,
-            "type": text.channel.upper(),
-            "webhook_url": f"{self._webhook_url}{address}?kind={text.kind}",
-        }
-        if text.media_urls:
-            request["media_urls"] = list(text.media_urls)
-        if text.messaging_profile_id:
-            request["messaging_profile_id"] = text.messaging_profile_id
-        return request
+
+def request(text: Outbound, webhook_url: str) -> dict[str, Any]:
+    """The body of a send request, with the receipt address of this attempt in it."""
+    address = RECEIPTS_PATH.format(
+        org_id=quote(text.org_id, safe=""),
+        message_id=quote(text.message_id, safe=""),
+        attempt=text.attempt,
+    )
+    body: dict[str, Any] = {
+        "from": text.sender,
+        "to": text.to,
+        "text": text.text,
+        "type": text.channel.upper(),
+        "webhook_url": f"{webhook_url}{address}?kind={text.kind}",
+    }
+    if text.media_urls:
+        body["media_urls"] = list(text.media_urls)
+    if text.messaging_profile_id:
+        body["messaging_profile_id"] = text.messaging_profile_id
+    return body
 
 
 def outcome(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:

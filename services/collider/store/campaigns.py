@@ -178,16 +178,19 @@ async def known(
 
     With `steady` no edit can slip in before this transaction ends.
     """
-    rows = await tx.sql.fetch(
-        f"""
-        SELECT campaigns.* FROM campaigns
-        JOIN unnest($1::text[], $2::text[]) AS key (org_id, campaign_id)
-            USING (org_id, campaign_id)
-        ORDER BY org_id, campaign_id {"FOR SHARE OF campaigns" if steady else ""}
-        """,
-        *columns(keys, 2),
-    )
+    rows = await tx.sql.fetch(_KNOWN_STEADY if steady else _KNOWN, *columns(keys, 2))
     return {(row["org_id"], row["campaign_id"]): _campaign(row) for row in rows}
+
+
+_KNOWN = """
+    SELECT campaigns.* FROM campaigns
+    JOIN unnest($1::text[], $2::text[]) AS key (org_id, campaign_id) USING (org_id, campaign_id)
+"""
+_KNOWN_STEADY = """
+    SELECT campaigns.* FROM campaigns
+    JOIN unnest($1::text[], $2::text[]) AS key (org_id, campaign_id) USING (org_id, campaign_id)
+    ORDER BY org_id, campaign_id FOR SHARE OF campaigns
+"""
 
 
 async def reschedule(tx: Transaction, keys: Collection[CampaignKey]) -> None:

@@ -265,7 +265,7 @@ async def claim(
         """
         WITH claimed AS (
             UPDATE messages SET status = 'claimed', attempt = attempt + 1, claimed_at = $5,
-                lease_until = $5 + make_interval(secs => $6),
+                lease_until = $5::timestamptz + make_interval(secs => $6),
                 quota_day = new.quota_day, use_case_quota_day = new.use_case_quota_day
             FROM unnest($1::text[], $2::text[], $3::date[], $4::date[])
                 AS new (org_id, message_id, quota_day, use_case_quota_day)

@@ -192,7 +192,7 @@ async def lock_unknown(tx: Transaction, *, most: int, older_than_s: float) -> li
         """
         SELECT org_id, message_id, campaign_id, kind, channel, carrier, phone, segments
         FROM messages
-        WHERE status = 'unrouted' AND recorded_at < $2 - make_interval(secs => $3)
+        WHERE status = 'unrouted' AND recorded_at < $2::timestamptz - make_interval(secs => $3)
         LIMIT $1 FOR UPDATE SKIP LOCKED
         """,
         most,

@@ -41,12 +41,6 @@ class Message:
         return (self.org_id, self.message_id)
 
 
-_MESSAGE = (
-    "messages.org_id, messages.message_id, campaign_id, attempt, status, kind, carrier, phone, "
-    "segments, provider_id"
-)
-
-
 async def mark_calling(
     tx: Transaction, keys: Sequence[AttemptKey], *, lease_s: float
 ) -> set[AttemptKey]:
@@ -58,7 +52,7 @@ async def mark_calling(
     now = await tx.now()
     rows = await tx.sql.fetch(
         """
-        UPDATE messages SET status = 'calling', lease_until = $4 + make_interval(secs => $5)
+        UPDATE messages SET status = 'calling', lease_until = $4::timestamptz + make_interval(secs => $5)
         FROM unnest($1::text[], $2::text[], $3::int[]) AS key (org_id, message_id, attempt), lanes
         WHERE messages.org_id = key.org_id AND messages.message_id = key.message_id
           AND messages.attempt = key.attempt AND status = 'claimed'
@@ -82,8 +76,8 @@ async def mark_calling(
 async def lock_attempts(tx: Transaction, keys: Collection[AttemptKey]) -> dict[AttemptKey, Message]:
     """Lock messages that are at these attempts, in one order for all who do."""
     rows = await tx.sql.fetch(
-        f"""
-        SELECT {_MESSAGE} FROM messages
+        """
+        SELECT messages.* FROM messages
         JOIN unnest($1::text[], $2::text[], $3::int[]) AS key (org_id, message_id, attempt)
             USING (org_id, message_id, attempt)
         ORDER BY org_id, message_id FOR NO KEY UPDATE OF messages
@@ -97,8 +91,8 @@ async def lock_attempts(tx: Transaction, keys: Collection[AttemptKey]) -> dict[A
 async def lock_expired(tx: Transaction, *, most: int) -> list[Message]:
     """Lock claimed or calling messages whose lease has run out: their replica has died."""
     rows = await tx.sql.fetch(
-        f"""
-        SELECT {_MESSAGE} FROM messages
+        """
+        SELECT messages.* FROM messages
         WHERE status IN ('claimed', 'calling') AND lease_until < $1
         ORDER BY lease_until LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
         """,
@@ -111,10 +105,10 @@ async def lock_expired(tx: Transaction, *, most: int) -> list[Message]:
 async def lock_old_replies(tx: Transaction, *, most: int, older_than_s: float) -> list[Message]:
     """Lock queued replies that have waited longer than a reply may."""
     rows = await tx.sql.fetch(
-        f"""
-        SELECT {_MESSAGE} FROM messages
+        """
+        SELECT messages.* FROM messages
         WHERE status = 'queued' AND kind = 'reply'
-          AND recorded_at < $1 - make_interval(secs => $2)
+          AND recorded_at < $1::timestamptz - make_interval(secs => $2)
         LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
         """,
         await tx.now(),
@@ -129,8 +123,8 @@ async def lock_left_behind(
 ) -> list[Message]:
     """Lock initials of these campaigns that are still queued, after their window's end."""
     rows = await tx.sql.fetch(
-        f"""
-        SELECT {_MESSAGE} FROM messages
+        """
+        SELECT messages.* FROM messages
         WHERE status = 'queued' AND lane_id IN (
             SELECT lane_id FROM lanes
             JOIN unnest($1::text[], $2::text[]) AS key (org_id, campaign_id)
@@ -147,8 +141,8 @@ async def lock_left_behind(
 async def lock_queued_to(tx: Transaction, phones: Collection[tuple[str, str]]) -> list[Message]:
     """Lock what is queued for these (organization, phone)."""
     rows = await tx.sql.fetch(
-        f"""
-        SELECT {_MESSAGE} FROM messages
+        """
+        SELECT messages.* FROM messages
         JOIN unnest($1::text[], $2::text[]) AS key (org_id, phone) USING (org_id, phone)
         WHERE status IN ('queued', 'unrouted')
         ORDER BY org_id, message_id FOR NO KEY UPDATE OF messages
@@ -161,8 +155,8 @@ async def lock_queued_to(tx: Transaction, phones: Collection[tuple[str, str]]) -
 async def lock_heads(tx: Transaction, heads: Sequence[Candidate]) -> list[Message]:
     """The messages behind these heads of lanes, which the claim has locked."""
     rows = await tx.sql.fetch(
-        f"""
-        SELECT {_MESSAGE} FROM messages
+        """
+        SELECT messages.* FROM messages
         JOIN unnest($1::text[], $2::text[]) AS key (org_id, message_id)
             USING (org_id, message_id)
         """,
@@ -314,4 +308,4 @@ async def hold_lanes(tx: Transaction, attempts: Collection[AttemptKey]) -> None:
 
 
 def _message(row: Record) -> Message:
-    return Message(**row)
+    return Message(*(row[name] for name in Message.__slots__))

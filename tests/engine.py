@@ -1,0 +1,233 @@
+"""The collider in virtual time: a manual clock, a real database, the sandbox's carriers and judge.
+
+Everything runs here but the broker and HTTP: events are recorded as the consumer records them,
+workers step as the runtime steps them, and the adapter's own functions write the requests and read
+the answers and receipts.
+"""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import unquote, urlsplit
+
+from services.collider import api, handlers
+from services.collider.api import Signed
+from services.collider.dispatch import Dispatcher
+from services.collider.domain import Outbound, Outcome
+from services.collider.providers import telnyx
+from services.collider.upkeep import Upkeep
+from services.collider.worker import Claimer
+from services.sandbox.domain import Carrier, Limit, Refused, Webhook
+from services.sandbox.world import World
+from shared import envelope
+from shared.clock import ManualClock
+from shared.consumer import record
+from shared.database import Database
+from shared.envelope import Received
+from shared.events import CampaignLaunched, Event, LimitsChanged, MessageQueued, NumberPurchased
+from shared.ids import new_id
+from shared.migrate import migrate
+
+MIGRATIONS = Path(handlers.__file__).parent / "migrations"
+NUMBER = "+12125550100"
+PREFIXES: dict[Carrier, str] = {"att": "2", "tmobile": "4", "verizon": "6", "other": "8"}
+
+Told = TypeVar("Told", bound=Event)
+
+
+def phone(carrier: Carrier, index: int) -> str:
+    """A contact's phone that the sandbox knows to be with this carrier."""
+    return f"+1303{PREFIXES[carrier]}{index:06d}"
+
+
+class SandboxProvider:
+    """The sandbox's provider without HTTP; each call arrives in the instant it is made."""
+
+    name = "telnyx"
+
+    def __init__(self, world: World, clock: ManualClock) -> None:
+        self._world = world
+        self._clock = clock
+
+    async def send(self, text: Outbound) -> Outcome:
+        body = telnyx.request(text, "http://127.0.0.1")
+        try:
+            message = self._world.send(self._clock.at, body)
+        except Refused as refused:
+            errors = {"errors": [{"code": refused.code, "title": refused.detail}]}
+            return telnyx.outcome(refused.status, {}, json.dumps(errors).encode())
+        assert message is not None
+        return telnyx.outcome(200, {}, json.dumps({"data": message.payload()}).encode())
+
+
+class Engine:
+    """One collider with its time in a test's hands."""
+
+    def __init__(self, database: Database, clock: ManualClock) -> None:
+        self.database = database
+        self.clock = clock
+        self.world = World()
+        self.events: dict[type[Event], list[Event]] = defaultdict(list)
+        provider = SandboxProvider(self.world, clock)
+        self.dispatcher = Dispatcher(database, provider, calls_most=2000, timeout_s=10)
+        self.claimer = Claimer(database, self.dispatcher)
+        self.upkeep = Upkeep(database, unrouted_most_s=86_400, reply_most_s=7 * 86_400)
+
+    @property
+    def now(self) -> datetime:
+        return self.clock.at
+
+    async def hear(self, *events: Event) -> None:
+        """Record events as the consumer does, 500 at a time."""
+        read = [Received(f"test {new_id()}", event, {}) for event in events]
+        for start in range(0, len(read), 500):
+            batch = read[start : start + 500]
+            await record(self.database, "test", handlers.HANDLERS, batch)
+
+    async def launch(
+        self,
+        *,
+        opens_at: datetime,
+        closes_at: datetime,
+        campaign_id: str = "campaign",
+        opens: str = "09:00",
+        closes: str = "21:00",
+        time_zone: str = "America/Los_Angeles",
+        number: str = NUMBER,
+    ) -> None:
+        """Launch a campaign whose number the carriers know."""
+        self.world.provide_number(
+            self.now, number, campaign_id="use-case", messaging_profile_id="profile"
+        )
+        common = {"org_id": "org", "campaign_id": campaign_id, "use_case_id": "use-case"}
+        await self.hear(
+            CampaignLaunched.model_validate(
+                {
+                    **common,
+                    "name": "Get out the vote",
+                    "launched_by": {"name": "Ada", "email": "ada@example.org"},
+                    "window": {"opens_at": opens_at, "closes_at": closes_at},
+                    "hours": {"opens": opens, "closes": closes, "time_zone": time_zone},
+                    "revision": 1,
+                }
+            ),
+            NumberPurchased.model_validate(
+                {**common, "number": number, "purchased_at": self.now}
+            ),
+        )
+
+    async def limit(self, carrier: Carrier, *, version: int = 1, **caps: object) -> None:
+        """Tell the collider a limit, and the carrier the same."""
+        caps = {"sms_per_minute": None, "mms_per_minute": None, "segments_per_day": None, **caps}
+        event = LimitsChanged.model_validate(
+            {
+                "org_id": "org", "carrier": carrier, "version": version,
+                "sms_unit": "segment", **caps,
+            }
+        )  # fmt: skip
+        await self.hear(event)
+        self.world.tell_limit(
+            self.now,
+            "use-case",
+            carrier,
+            Limit(
+                sms_per_minute=event.sms_per_minute,
+                sms_unit=event.sms_unit,
+                mms_per_minute=event.mms_per_minute,
+                segments_per_day=event.segments_per_day,
+                day_zone=event.day_zone,
+            ),
+        )
+
+    def texts(self, carrier: Carrier, count: int, **fields: object) -> list[MessageQueued]:
+        """So many texts to contacts of one carrier."""
+        return [
+            MessageQueued.model_validate(
+                {
+                    "org_id": "org", "campaign_id": "campaign", "message_id": new_id(),
+                    "kind": "initial", "channel": "sms", "to": phone(carrier, index),
+                    "text": "Will you vote?", "carrier": carrier, "queued_at": self.now,
+                    **fields,
+                }
+            )
+            for index in range(count)
+        ]  # fmt: skip
+
+    async def step(self) -> None:
+        """Let everything happen that is due at this instant."""
+        for upkeep in (self.upkeep.turn, self.upkeep.route, self.upkeep.reap, self.upkeep.close):
+            while await upkeep():
+                pass
+        self.world.advance(self.now)
+        await self.receive(self.world.take_webhooks())
+        await self.send()
+        await self._collect()
+
+    async def send(self) -> None:
+        """Claim and call until nothing more may go at this instant."""
+        claimed = True
+        while claimed:
+            claimed = await self.claimer.step()
+            while await self.dispatcher.step() or self.dispatcher.busy:
+                await asyncio.sleep(0)
+
+    async def receive(self, webhooks: Sequence[Webhook]) -> None:
+        """Record webhooks as the HTTP edge does once their signature is right."""
+        says = []
+        for webhook in webhooks:
+            body = json.dumps({"data": webhook.data}).encode()
+            *_, org_id, message_id, attempt = urlsplit(webhook.url).path.split("/")
+            receipt = telnyx.read_receipt(body, unquote(org_id), unquote(message_id), int(attempt))
+            if receipt is not None:
+                says.append(Signed(self.now, receipt))
+        async with self.database.transaction() as tx:
+            await api.record(tx, says)
+
+    async def run(self, seconds: float, *, every_s: float = 0.25) -> None:
+        """Turn the clock on, step by step."""
+        until = self.now + timedelta(seconds=seconds)
+        while self.now < until:
+            self.clock.advance(min(every_s, (until - self.now).total_seconds()))
+            await self.step()
+
+    async def _collect(self) -> None:
+        async with self.database.connection() as connection:
+            rows = await connection.fetch("DELETE FROM outbox RETURNING body")
+        for row in rows:
+            for reading in envelope.read(envelope.batch([row["body"].decode()]), None, {}):
+                assert isinstance(reading, Received), reading
+                self.events[type(reading.event)].append(reading.event)
+
+    def told(self, event: type[Told]) -> list[Told]:
+        """The events of this type that were told so far."""
+        return [one for one in self.events[event] if isinstance(one, event)]
+
+    async def statuses(self) -> dict[str, int]:
+        """How many messages are in which status."""
+        async with self.database.connection() as connection:
+            rows = await connection.fetch("SELECT status, count(*) FROM messages GROUP BY status")
+        return {row["status"]: row["count"] for row in rows}
+
+
+@asynccontextmanager
+async def engine(database_url: str, at: datetime) -> AsyncIterator[Engine]:
+    """A collider on an empty schema, at this time."""
+    await migrate(database_url, "collider", MIGRATIONS)
+    clock = ManualClock(at)
+    database = await Database.open(database_url, "collider", clock=clock)
+    try:
+        async with database.connection() as connection:
+            tables = await connection.fetch(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'collider' "
+                "AND tablename <> 'migrations'"
+            )
+            names = ", ".join(row["tablename"] for row in tables)
+            await connection.execute(f"TRUNCATE {names} RESTART IDENTITY")
+        yield Engine(database, clock)
+    finally:
+        await database.close()
