@@ -1,0 +1,10 @@
+"""The campaign service: what operators, admins and senders do, over HTTP.
+
+Owns   organizations, limits, use cases, people and tokens, contacts, campaigns, assignments,
+       conversations.
+Hears  NumberPurchased, CarrierAnswered, NumberProvisioned, MessageSent, MessageDelivered,
+       MessageFailed, MessageUnclear, MessageReceived, ContactOptedOut.
+Does   shows what came of each campaign, number and text; says when a window has closed.
+Tells  LimitsChanged, UseCaseRegistered, CampaignLaunched, WindowChanged, WindowClosed,
+       MessageQueued.
+"""

@@ -1,0 +1,26 @@
+"""Run the campaign service: python -m services.campaign"""
+
+from functools import partial
+
+from services.campaign.api.app import create_app
+from services.campaign.handlers import HANDLERS
+from services.campaign.settings import CampaignSettings
+from services.campaign.worker import clear_uploads, close_windows
+from shared.runtime import Runtime, run
+
+
+def main() -> None:
+    """Read the settings and live."""
+    settings = CampaignSettings()  # values come from the environment
+
+    async def wire(runtime: Runtime) -> None:
+        runtime.hear(HANDLERS)
+        runtime.work("close windows", partial(close_windows, runtime.database), idle_s=0.5)
+        runtime.work("clear uploads", partial(clear_uploads, runtime.database), idle_s=60)
+        runtime.serve(create_app(runtime.database, settings))
+
+    run("campaign", settings, wire)
+
+
+if __name__ == "__main__":
+    main()

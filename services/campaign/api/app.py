@@ -1,0 +1,37 @@
+"""The API as one application."""
+
+from aiohttp import web
+
+from services.campaign.api import (
+    assignments,
+    campaigns,
+    contacts,
+    conversations,
+    messages,
+    organizations,
+    people,
+)
+from services.campaign.api.calls import BASE, Route, endpoint
+from services.campaign.settings import CampaignSettings
+from shared.database import Database
+from shared.http import problems
+
+BODY_MOST_BYTES = 1024 * 1024
+
+ROUTES: tuple[Route, ...] = (
+    *organizations.ROUTES,
+    *people.ROUTES,
+    *contacts.ROUTES,
+    *campaigns.ROUTES,
+    *assignments.ROUTES,
+    *conversations.ROUTES,
+    *messages.ROUTES,
+)
+
+
+def create_app(database: Database, settings: CampaignSettings) -> web.Application:
+    """The application; uploads are streamed, all other bodies are at most BODY_MOST_BYTES."""
+    app = web.Application(middlewares=[problems], client_max_size=BODY_MOST_BYTES)
+    for route in ROUTES:
+        app.router.add_route(route.method, BASE + route.path, endpoint(route, database, settings))
+    return app

@@ -1,0 +1,210 @@
+"""A sender's assignments: what to send, batches, the click that sends."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import Field, StringConstraints
+
+from services.campaign import sending
+from services.campaign.api.calls import (
+    PAGE,
+    SENDERS,
+    Answer,
+    Body,
+    Call,
+    Route,
+    Words,
+    answer,
+)
+from services.campaign.api.conversations import ConversationLine
+from services.campaign.domain import why_no_initials
+from services.campaign.store import campaigns, conversations, reports
+from services.campaign.store.messages import Initial
+from shared.events import OpenHours
+
+Text = Annotated[Words, StringConstraints(min_length=1, max_length=sending.TEXT_MOST)]
+
+
+class BatchWanted(Body):
+    """How many; at most the campaign's batch size, which is also the default."""
+
+    count: Annotated[int, Field(ge=1, le=1000)] | None = None
+
+
+class AssignmentQuery(Body):
+    """How many to list."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = PAGE
+
+
+class TextWanted(Body):
+    """The text, where it is to differ from the script's."""
+
+    text: Text | None = None
+
+
+class ContactShown(Answer):
+    """Whom a text is for."""
+
+    phone: str
+    first_name: str
+    last_name: str
+    fields: dict[str, str]
+
+
+class InitialShown(Answer):
+    """A text that waits for a click, as it would go."""
+
+    message_id: str
+    to: str
+    contact: ContactShown
+    text: str
+
+
+class Assigned(Answer):
+    """What was assigned now, and all that is to send. None left is an answer, not an error."""
+
+    assigned: int
+    messages: list[InitialShown]
+    note: str | None
+
+
+class Assignment(Answer):
+    """What waits for a sender in one campaign."""
+
+    campaign_id: str
+    inbox_zero: bool
+    note: str | None
+    messages: list[InitialShown]
+    conversations: list[ConversationLine]
+
+
+class AssignmentLine(Answer):
+    """A campaign that the caller sends for, with what waits for them there."""
+
+    campaign_id: str
+    name: str
+    opens_at: datetime
+    closes_at: datetime
+    hours: OpenHours
+    initials_open: bool
+    self_assign: bool
+    batch_size: int
+    assigned: int
+    unassigned: bool
+    waiting: int
+
+
+class Assignments(Answer):
+    """All campaigns that the caller sends for."""
+
+    items: list[AssignmentLine]
+
+
+class QueuedShown(Answer):
+    """A text that is on its way; by the campaign's hours it goes at `goes_at` or later."""
+
+    message_id: str
+    status: str
+    text: str
+    segments: int
+    queued_at: datetime
+    goes_at: datetime
+    note: str
+
+
+async def show_all(call: Call) -> web.StreamResponse:
+    """The active campaigns that the caller sends for."""
+    org_id, person_id = call.caller.org_id, call.caller.person_id
+    async with call.transaction() as tx:
+        found = await campaigns.sent_for_by(tx, org_id, person_id)
+        ids = [campaign.campaign_id for campaign in found]
+        work = await reports.work_of_sender(tx, org_id, ids, person_id)
+        now = await tx.now()
+    lines = [
+        AssignmentLine(
+            campaign_id=campaign.campaign_id,
+            name=campaign.plan.name,
+            opens_at=campaign.plan.window.opens_at,
+            closes_at=campaign.plan.window.closes_at,
+            hours=campaign.plan.hours,
+            initials_open=why_no_initials(campaign.state, campaign.plan.window, now) is None,
+            self_assign=campaign.plan.self_assign,
+            batch_size=campaign.plan.batch_size,
+            **_counts(work[campaign.campaign_id]),
+        )
+        for campaign in found
+    ]
+    return answer(Assignments(items=lines))
+
+
+def _counts(row: Any) -> dict[str, Any]:
+    return {name: row[name] for name in ("assigned", "unassigned", "waiting")}
+
+
+async def assign_batch(call: Call) -> web.StreamResponse:
+    """Take a batch of unassigned texts."""
+    campaign_id = call.id("campaign_id")
+    wanted = await call.body(BatchWanted)
+    async with call.transaction() as tx:
+        got = await sending.assign_batch(tx, call.caller, campaign_id, wanted.count)
+    return answer(
+        Assigned(
+            assigned=got.assigned, messages=[_shown(*one) for one in got.initials], note=got.why
+        )
+    )
+
+
+async def show(call: Call) -> web.StreamResponse:
+    """What the caller can do in a campaign now: texts to send, contacts who wait."""
+    campaign_id = call.id("campaign_id")
+    limit = call.query(AssignmentQuery).limit
+    async with call.transaction() as tx:
+        found = await sending.assignment(tx, call.caller, campaign_id, limit)
+        waiting = await conversations.listed(
+            tx,
+            call.caller.org_id,
+            sender_id=call.caller.person_id,
+            campaign_id=campaign_id,
+            waiting=True,
+            after="",
+            most=limit,
+        )
+    return answer(
+        Assignment(
+            campaign_id=campaign_id,
+            inbox_zero=not found.initials,
+            note=found.why,
+            messages=[_shown(*one) for one in found.initials],
+            conversations=[ConversationLine.of(row) for row in waiting],
+        )
+    )
+
+
+def _shown(initial: Initial, text: str) -> InitialShown:
+    return InitialShown(
+        message_id=initial.message_id,
+        to=initial.phone,
+        contact=ContactShown.model_validate(initial),
+        text=text,
+    )
+
+
+async def send(call: Call) -> web.StreamResponse:
+    """The click: the text is queued, once."""
+    message_id = call.id("message_id")
+    wanted = await call.body(TextWanted)
+    async with call.transaction() as tx:
+        queued = await sending.send(tx, call.caller, message_id, wanted.text)
+    return answer(
+        QueuedShown.model_validate(queued), status=202, location=f"/messages/{message_id}"
+    )
+
+
+ROUTES = (
+    Route("GET", "/assignments", SENDERS, show_all),
+    Route("POST", "/campaigns/{campaign_id}/assignments", SENDERS, assign_batch),
+    Route("GET", "/campaigns/{campaign_id}/assignment", SENDERS, show),
+    Route("POST", "/messages/{message_id}/send", SENDERS, send),
+)

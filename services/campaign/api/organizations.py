@@ -1,0 +1,211 @@
+"""Organizations, their limits and use cases: what operators decide and admins see."""
+
+from datetime import datetime, time
+from typing import Annotated, Literal
+
+from aiohttp import web
+from pydantic import AfterValidator, Field, StringConstraints
+
+from services.campaign.api.calls import ADMINS, OPERATORS, Answer, Body, Call, Route, answer
+from services.campaign.domain import Carrier, Refused
+from services.campaign.store import organizations as store
+from shared.events import Id, LimitsChanged, Name, UseCaseRegistered
+from shared.ids import new_id
+from shared.rules.hours import END_OF_DAY, Hours
+
+CARRIERS: tuple[Carrier, ...] = ("att", "tmobile", "verizon", "other")
+
+
+def _zone(name: str) -> str:
+    return Hours(time.min, END_OF_DAY, name).time_zone
+
+
+PerMinute = Annotated[int, Field(ge=0, le=1_000_000)]
+PerDay = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Zone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
+
+
+class NewOrganization(Body):
+    """A customer."""
+
+    name: Name
+
+
+class Organization(Answer):
+    """A customer as they stand."""
+
+    organization_id: str
+    name: str
+    created_at: datetime
+
+
+class Organizations(Answer):
+    """All of them."""
+
+    items: list[Organization]
+
+
+class NewLimits(Body):
+    """The whole state of the limits with one carrier: null is no cap, and has to be said."""
+
+    sms_per_minute: PerMinute | None
+    sms_unit: Literal["segment", "message"]
+    mms_per_minute: PerMinute | None
+    segments_per_day: PerDay | None
+    day_zone: Zone = "America/Los_Angeles"
+    use_case_id: Id | None = None
+
+
+class Limits(Answer):
+    """The limits with one carrier, as they stand."""
+
+    carrier: Carrier
+    use_case_id: str | None
+    version: int
+    sms_per_minute: int | None
+    sms_unit: Literal["segment", "message"]
+    mms_per_minute: int | None
+    segments_per_day: int | None
+    day_zone: str
+    changed_at: datetime
+
+
+class AllLimits(Answer):
+    """Of all carriers; one that is missing has the operator's default."""
+
+    items: list[Limits]
+
+
+class NewUseCase(Body):
+    """A use case (10DLC campaign) that the provider knows."""
+
+    name: Name
+    provider_campaign_id: Name
+    messaging_profile_id: Name | None = None
+
+
+class UseCase(Answer):
+    """A use case as it stands."""
+
+    use_case_id: str
+    name: str
+    provider_campaign_id: str
+    messaging_profile_id: str | None
+    registered_at: datetime
+
+
+class UseCases(Answer):
+    """All of an organization."""
+
+    items: list[UseCase]
+
+
+async def create(call: Call) -> web.StreamResponse:
+    """A new organization."""
+    wanted = await call.body(NewOrganization)
+    org_id = new_id()
+    async with call.transaction() as tx:
+        now = await tx.now()
+        await store.add(tx, org_id, wanted.name, now)
+    made = Organization(organization_id=org_id, name=wanted.name, created_at=now)
+    return answer(made, status=201, location=f"/organizations/{org_id}")
+
+
+async def show_all(call: Call) -> web.StreamResponse:
+    """All organizations."""
+    async with call.transaction() as tx:
+        rows = await store.listed(tx)
+    return answer(Organizations(items=[Organization(**row) for row in rows]))
+
+
+async def put_limits(call: Call) -> web.StreamResponse:
+    """Set the limits with a carrier, and tell."""
+    org_id, carrier = call.id("organization_id"), _carrier(call)
+    wanted = await call.body(NewLimits)
+    async with call.transaction() as tx:
+        await store.lock(tx, org_id)
+        if wanted.use_case_id is not None:
+            await store.check_use_case(tx, org_id, wanted.use_case_id)
+        version = await store.next_version(tx, org_id, carrier)
+        told = LimitsChanged(org_id=org_id, carrier=carrier, version=version, **wanted.model_dump())
+        now = await tx.now()
+        await store.put_limits(tx, told, now)
+        tx.tell(told)
+    state = wanted.model_dump()
+    return answer(Limits(carrier=carrier, version=version, changed_at=now, **state))
+
+
+def _carrier(call: Call) -> Carrier:
+    named = call.request.match_info["carrier"]
+    for carrier in CARRIERS:
+        if carrier == named:
+            return carrier
+    raise Refused("missing", f"The carriers are {', '.join(CARRIERS)}", field="carrier")
+
+
+async def show_limits(call: Call) -> web.StreamResponse:
+    """An organization's limits, for operators."""
+    return await _limits(call, call.id("organization_id"))
+
+
+async def show_own_limits(call: Call) -> web.StreamResponse:
+    """The caller's own: an admin sees them and cannot change them."""
+    return await _limits(call, call.caller.org_id)
+
+
+async def _limits(call: Call, org_id: str) -> web.StreamResponse:
+    async with call.transaction() as tx:
+        await store.check(tx, org_id)
+        rows = await store.limits(tx, org_id)
+    return answer(AllLimits(items=[Limits(**row) for row in rows]))
+
+
+async def register_use_case(call: Call) -> web.StreamResponse:
+    """A new use case of an organization, and tell."""
+    org_id, use_case_id = call.id("organization_id"), new_id()
+    wanted = await call.body(NewUseCase)
+    async with call.transaction() as tx:
+        await store.check(tx, org_id)
+        now = await tx.now()
+        await store.add_use_case(tx, org_id, use_case_id, at=now, **wanted.model_dump())
+        tx.tell(
+            UseCaseRegistered(
+                org_id=org_id,
+                use_case_id=use_case_id,
+                provider_campaign_id=wanted.provider_campaign_id,
+                messaging_profile_id=wanted.messaging_profile_id,
+            )
+        )
+    made = UseCase(use_case_id=use_case_id, registered_at=now, **wanted.model_dump())
+    return answer(made, status=201, location=f"/organizations/{org_id}/use-cases")
+
+
+async def show_use_cases(call: Call) -> web.StreamResponse:
+    """An organization's use cases, for operators."""
+    return await _use_cases(call, call.id("organization_id"))
+
+
+async def show_own_use_cases(call: Call) -> web.StreamResponse:
+    """The caller's own, to create campaigns with."""
+    return await _use_cases(call, call.caller.org_id)
+
+
+async def _use_cases(call: Call, org_id: str) -> web.StreamResponse:
+    async with call.transaction() as tx:
+        await store.check(tx, org_id)
+        rows = await store.use_cases(tx, org_id)
+    return answer(UseCases(items=[UseCase(**row) for row in rows]))
+
+
+ONE = "/organizations/{organization_id}"
+
+ROUTES = (
+    Route("POST", "/organizations", OPERATORS, create),
+    Route("GET", "/organizations", OPERATORS, show_all),
+    Route("PUT", ONE + "/limits/{carrier}", OPERATORS, put_limits),
+    Route("GET", ONE + "/limits", OPERATORS, show_limits),
+    Route("GET", "/limits", ADMINS, show_own_limits),
+    Route("POST", ONE + "/use-cases", OPERATORS, register_use_case),
+    Route("GET", ONE + "/use-cases", OPERATORS, show_use_cases),
+    Route("GET", "/use-cases", ADMINS, show_own_use_cases),
+)

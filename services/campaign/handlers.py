@@ -1,0 +1,63 @@
+"""What the campaign service makes of what it hears. Each handler takes all events of its type."""
+
+from collections.abc import Sequence
+
+from services.campaign.domain import latest_of_each
+from services.campaign.store import conversations, messages, numbers
+from shared.consumer import Handlers
+from shared.database import Transaction
+from shared.events import (
+    CarrierAnswered,
+    ContactOptedOut,
+    MessageDelivered,
+    MessageFailed,
+    MessageOutcome,
+    MessageReceived,
+    MessageSent,
+    MessageUnclear,
+    NumberProvisioned,
+    NumberPurchased,
+)
+
+
+async def show_number(tx: Transaction, events: Sequence[NumberPurchased]) -> None:
+    """A campaign has its number."""
+    await numbers.purchased(tx, events)
+
+
+async def show_carriers_answer(tx: Transaction, events: Sequence[CarrierAnswered]) -> None:
+    """A carrier has confirmed or refused."""
+    await numbers.answered(tx, events)
+
+
+async def raise_flag(tx: Transaction, events: Sequence[NumberProvisioned]) -> None:
+    """The flag turns green or red."""
+    await numbers.provisioned(tx, events)
+
+
+async def show_outcome(tx: Transaction, events: Sequence[MessageOutcome]) -> None:
+    """A text was sent, has arrived, or will not."""
+    await messages.record_outcomes(tx, latest_of_each(events))
+
+
+async def continue_conversation(tx: Transaction, events: Sequence[MessageReceived]) -> None:
+    """A contact has answered."""
+    await conversations.receive(tx, events)
+
+
+async def withdraw_texts(tx: Transaction, events: Sequence[ContactOptedOut]) -> None:
+    """A contact wants no more texts."""
+    await conversations.opt_out(tx, events, await tx.now())
+
+
+HANDLERS: Handlers = {
+    NumberPurchased: show_number,
+    CarrierAnswered: show_carriers_answer,
+    NumberProvisioned: raise_flag,
+    MessageSent: show_outcome,
+    MessageDelivered: show_outcome,
+    MessageFailed: show_outcome,
+    MessageUnclear: show_outcome,
+    ContactOptedOut: withdraw_texts,
+    MessageReceived: continue_conversation,
+}

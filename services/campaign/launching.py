@@ -1,0 +1,134 @@
+"""Campaigns from draft to active, and their edits: each a transaction's work."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from services.campaign import scripts
+from services.campaign.domain import (
+    Caller,
+    Campaign,
+    Plan,
+    Refused,
+    check_edit,
+    check_launch,
+    checked_hours,
+    checked_window,
+    launch_warnings,
+)
+from services.campaign.store import campaigns, contacts, numbers, organizations, people
+from shared.database import Transaction
+from shared.events import CampaignLaunched, Person, WindowChanged
+from shared.ids import new_id
+
+
+async def draft(tx: Transaction, caller: Caller, campaign_id: str, plan: Plan) -> None:
+    """Write a draft. Raises Refused with the field that does not fit."""
+    await _check(tx, caller.org_id, plan)
+    await campaigns.add(
+        tx, caller.org_id, campaign_id, plan, created_by=caller.person_id, at=await tx.now()
+    )
+
+
+async def edit(
+    tx: Transaction, caller: Caller, campaign_id: str, changes: Mapping[str, Any]
+) -> None:
+    """Change a campaign. `changes` names fields of Plan; window and hours as mappings of parts.
+
+    Once launched, a changed window or hours count the revision up, and are told.
+    """
+    campaign = await campaigns.hold(tx, caller.org_id, campaign_id)
+    check_edit(campaign.state, changes)
+    plan = edited(campaign.plan, changes)
+    await _check(tx, caller.org_id, plan)
+    revision, close_due_at = campaign.revision, None
+    before = campaign.plan
+    if campaign.state != "draft" and (plan.window, plan.hours) != (before.window, before.hours):
+        revision += 1
+        # Due again whatever was told before: the new end is a new fact.
+        close_due_at = plan.window.closes_at
+        tx.tell(
+            WindowChanged(
+                org_id=caller.org_id,
+                campaign_id=campaign_id,
+                window=plan.window,
+                hours=plan.hours,
+                revision=revision,
+            )
+        )
+    await campaigns.save(tx, campaign, plan, revision=revision, close_due_at=close_due_at)
+
+
+def edited(plan: Plan, changes: Mapping[str, Any]) -> Plan:
+    """The plan with these changes. Raises Refused when they do not fit together."""
+    whole = dict(changes)
+    if "window" in changes:
+        parts = {"opens_at": plan.window.opens_at, "closes_at": plan.window.closes_at}
+        whole["window"] = checked_window(**{**parts, **changes["window"]})
+    if "hours" in changes:
+        old = plan.hours
+        hours = {"opens": old.opens, "closes": old.closes, "time_zone": old.time_zone}
+        whole["hours"] = checked_hours(**{**hours, **changes["hours"]})
+    return replace(plan, **whole)
+
+
+async def _check(tx: Transaction, org_id: str, plan: Plan) -> None:
+    await organizations.check_use_case(tx, org_id, plan.use_case_id)
+    contact_list = await contacts.list_for_script(tx, org_id, plan.contact_list_id)
+    scripts.check(plan.script, contact_list.fields)
+
+
+async def launch(tx: Transaction, caller: Caller, campaign_id: str) -> tuple[int, list[str]]:
+    """Turn a draft active at once; how many initials it has, and what the articles advise.
+
+    Raises Refused when it is active already, or when nothing could ever be sent.
+    """
+    campaign = await campaigns.hold(tx, caller.org_id, campaign_id)
+    now = await tx.now()
+    if campaign.state != "draft":
+        raise Refused("conflict", "The campaign is active already")
+    check_launch(campaign.plan, now)
+    contact_list = await contacts.list_for_script(tx, caller.org_id, campaign.plan.contact_list_id)
+    if not contact_list.contacts:
+        raise Refused("conflict", "the contact list is empty", field="contact_list_id")
+    senders = await campaigns.sender_ids(tx, campaign)
+    await campaigns.launch(tx, campaign, launched_by=caller.person_id, at=now)
+    initials = await campaigns.make_initials(
+        tx, campaign, launch_id=new_id(), senders=senders, at=now
+    )
+    tx.tell(_launched(campaign, caller))
+    others = await numbers.still_provisioning(tx, caller.org_id, besides=campaign_id)
+    return initials, launch_warnings(campaign.plan, now, senders=len(senders), provisioning=others)
+
+
+def _launched(campaign: Campaign, caller: Caller) -> CampaignLaunched:
+    plan = campaign.plan
+    return CampaignLaunched(
+        org_id=campaign.org_id,
+        campaign_id=campaign.campaign_id,
+        use_case_id=plan.use_case_id,
+        name=plan.name,
+        launched_by=Person(name=caller.name, email=caller.email),
+        area_codes=plan.area_codes,
+        window=plan.window,
+        hours=plan.hours,
+        revision=1,
+    )
+
+
+async def add_senders(
+    tx: Transaction, caller: Caller, campaign_id: str, person_ids: Sequence[str]
+) -> None:
+    """Let people of the organization send. Raises Refused with the first who is unknown."""
+    campaign = await campaigns.hold(tx, caller.org_id, campaign_id)
+    known = await people.known(tx, caller.org_id, person_ids)
+    for place, person_id in enumerate(person_ids):
+        if person_id not in known:
+            raise Refused("invalid", "there is no such person", field=f"person_ids.{place}")
+    await campaigns.add_senders(tx, campaign, person_ids, await tx.now())
+
+
+async def remove_sender(tx: Transaction, caller: Caller, campaign_id: str, person_id: str) -> int:
+    """Take a sender off; how many texts they had not sent, which are unassigned again."""
+    campaign = await campaigns.hold(tx, caller.org_id, campaign_id)
+    return await campaigns.remove_sender(tx, campaign, person_id)

@@ -1,0 +1,184 @@
+"""A sender's work: take a batch, send an initial, answer. Each a transaction's work."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from services.campaign import scripts
+from services.campaign.domain import (
+    Caller,
+    Campaign,
+    Refused,
+    when_it_goes,
+    why_no_initials,
+)
+from services.campaign.store import campaigns, contacts, conversations, messages
+from services.campaign.store.messages import Initial
+from shared.database import Transaction
+from shared.events import MessageQueued
+from shared.rules.segments import segments_of
+
+TEXT_MOST = 1600
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a sender can send now, with the texts as they would go. `why`: why it is nothing."""
+
+    assigned: int
+    initials: list[tuple[Initial, str]]
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A text that is on its way. `goes_at`: not before then, by the campaign's hours."""
+
+    message_id: str
+    status: Literal["queued"]
+    text: str
+    segments: int
+    queued_at: datetime
+    goes_at: datetime
+    note: str
+
+
+async def _campaign_of(tx: Transaction, caller: Caller, campaign_id: str) -> Campaign:
+    campaign = await campaigns.get(tx, caller.org_id, campaign_id)
+    if not await campaigns.is_sender(tx, caller.org_id, campaign_id, caller.person_id):
+        raise Refused("forbidden", "You are not a sender of this campaign")
+    return campaign
+
+
+async def assign_batch(
+    tx: Transaction, caller: Caller, campaign_id: str, count: int | None
+) -> Assignment:
+    """Give the caller a batch of unassigned initials, at most the campaign's batch size."""
+    campaign = await _campaign_of(tx, caller, campaign_id)
+    if not campaign.plan.self_assign:
+        raise Refused("conflict", "Self-assign is off for this campaign: ask an admin for texts")
+    now = await tx.now()
+    why = why_no_initials(campaign.state, campaign.plan.window, now)
+    if why is not None:
+        return Assignment(0, [], why)
+    got = await messages.assign_batch(
+        tx,
+        caller.org_id,
+        campaign_id,
+        sender_id=caller.person_id,
+        most=min(count or campaign.plan.batch_size, campaign.plan.batch_size),
+        at=now,
+    )
+    listed = await _to_send(tx, caller, campaign, campaign.plan.batch_size) if got else []
+    return Assignment(got, listed, None if got else "None are left to assign.")
+
+
+async def assignment(tx: Transaction, caller: Caller, campaign_id: str, most: int) -> Assignment:
+    """The initials that the caller can send now: none outside of the window."""
+    campaign = await _campaign_of(tx, caller, campaign_id)
+    why = why_no_initials(campaign.state, campaign.plan.window, await tx.now())
+    if why is not None:
+        return Assignment(0, [], why)
+    listed = await _to_send(tx, caller, campaign, most)
+    return Assignment(len(listed), listed, None if listed else "Inbox Zero: nothing to send.")
+
+
+async def _to_send(
+    tx: Transaction, caller: Caller, campaign: Campaign, most: int
+) -> list[tuple[Initial, str]]:
+    found = await messages.assigned(
+        tx, caller.org_id, campaign.campaign_id, sender_id=caller.person_id, most=most
+    )
+    return [(one, scripts.render(campaign.plan.script, one.values())) for one in found]
+
+
+async def send(tx: Transaction, caller: Caller, message_id: str, text: str | None) -> Queued:
+    """Queue an initial, once. Raises Refused when it is not the caller's, or not to be sent now."""
+    initial = await messages.hold_initial(tx, caller.org_id, message_id)
+    campaign = await campaigns.get(tx, caller.org_id, initial.campaign_id)
+    if initial.status == "unassigned":
+        raise Refused("conflict", "The message is assigned to nobody: assign it to yourself first")
+    if initial.sender_id != caller.person_id:
+        raise Refused("forbidden", "The message is assigned to somebody else")
+    if initial.status != "assigned":
+        raise Refused("conflict", f"The message cannot be sent again: it is {initial.status}")
+    now = await tx.now()
+    why = why_no_initials(campaign.state, campaign.plan.window, now)
+    if why is not None:
+        raise Refused("conflict", why)
+    if await contacts.opted_out(tx, caller.org_id, initial.phone):
+        raise Refused("conflict", "The contact has opted out")
+    plan = campaign.plan
+    words = _checked(text if text is not None else scripts.render(plan.script, initial.values()))
+    segments = segments_of(plan.channel, words)
+    await messages.queue(tx, initial, caller.org_id, text=words, segments=segments, at=now)
+    tx.tell(
+        MessageQueued(
+            org_id=caller.org_id,
+            campaign_id=initial.campaign_id,
+            message_id=message_id,
+            kind="initial",
+            channel=plan.channel,
+            to=initial.phone,
+            text=words,
+            media_urls=plan.media_urls,
+            carrier=initial.carrier,
+            queued_at=now,
+        )
+    )
+    goes_at, note = when_it_goes("initial", plan.window, plan.hours, now)
+    return Queued(message_id, "queued", words, segments, now, goes_at, note)
+
+
+async def reply(
+    tx: Transaction, caller: Caller, conversation_id: str, message_id: str, text: str
+) -> Queued:
+    """Queue an answer; replies are bound by open hours, never by the window."""
+    conversation = await conversations.get(tx, caller.org_id, conversation_id)
+    check_partner(caller, conversation["sender_id"])
+    if conversation["opted_out"]:
+        raise Refused("conflict", "The contact has opted out")
+    campaign = await campaigns.get(tx, caller.org_id, conversation["campaign_id"])
+    now = await tx.now()
+    words = _checked(text)
+    segments = segments_of("sms", words)
+    carrier = await messages.add_reply(
+        tx,
+        caller.org_id,
+        message_id,
+        conversation=conversation,
+        sender_id=caller.person_id,
+        text=words,
+        segments=segments,
+        at=now,
+    )
+    await conversations.answer(tx, caller.org_id, conversation_id)
+    tx.tell(
+        MessageQueued(
+            org_id=caller.org_id,
+            campaign_id=campaign.campaign_id,
+            message_id=message_id,
+            kind="reply",
+            channel="sms",
+            to=conversation["phone"],
+            text=words,
+            carrier=carrier,
+            queued_at=now,
+        )
+    )
+    goes_at, note = when_it_goes("reply", campaign.plan.window, campaign.plan.hours, now)
+    return Queued(message_id, "queued", words, segments, now, goes_at, note)
+
+
+def check_partner(caller: Caller, sender_id: str) -> None:
+    """Raise Refused unless the conversation is the caller's; admins may join in any."""
+    if caller.role == "sender" and sender_id != caller.person_id:
+        raise Refused("forbidden", "The conversation is somebody else's")
+
+
+def _checked(text: str) -> str:
+    if not text.strip():
+        raise Refused("invalid", "the text is empty", field="text")
+    if len(text) > TEXT_MOST:
+        raise Refused("invalid", f"longer than {TEXT_MOST} characters", field="text")
+    return text

@@ -1,0 +1,15 @@
+"""What the campaign service is told by its environment, besides what all services are."""
+
+from pydantic import Field
+
+from shared.settings import Settings
+
+
+class CampaignSettings(Settings):
+    """From variables that start with SLUICE_."""
+
+    contacts_most: int = Field(1_000_000, gt=0, description="contacts of one list")
+    upload_most_mb: int = Field(256, gt=0, description="size of one upload, megabytes")
+    upload_idle_s: float = Field(
+        30, gt=0, description="an upload that stands still for so long is given up, seconds"
+    )

@@ -1,0 +1,316 @@
+"""Campaigns, their senders, and the initials that a launch makes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from asyncpg import Record
+
+from services.campaign.domain import Campaign, Plan, Refused
+from shared.database import Transaction
+from shared.rules.hours import Hours, Window
+
+# A launch writes a row for each contact, and they may be a million.
+LAUNCH_S = 180
+
+
+def _campaign(row: Record) -> Campaign:
+    plan = Plan(
+        name=row["name"],
+        use_case_id=row["use_case_id"],
+        contact_list_id=row["contact_list_id"],
+        script=row["script"],
+        channel=row["channel"],
+        media_urls=tuple(row["media_urls"]),
+        area_codes=tuple(row["area_codes"]),
+        window=Window(row["opens_at"], row["closes_at"]),
+        hours=Hours(row["hours_open"], row["hours_close"], row["time_zone"]),
+        self_assign=row["self_assign"],
+        batch_size=row["batch_size"],
+    )
+    return Campaign(
+        org_id=row["org_id"],
+        campaign_id=row["campaign_id"],
+        state=row["state"],
+        plan=plan,
+        revision=row["revision"],
+        created_at=row["created_at"],
+        launched_at=row["launched_at"],
+    )
+
+
+async def add(
+    tx: Transaction, org_id: str, campaign_id: str, plan: Plan, *, created_by: str, at: datetime
+) -> None:
+    """Write a draft."""
+    await tx.sql.execute(
+        """
+        INSERT INTO campaigns (
+            org_id, campaign_id, state, created_by, created_at, name, use_case_id,
+            contact_list_id, script, channel, media_urls, area_codes, opens_at, closes_at,
+            hours_open, hours_close, time_zone, self_assign, batch_size)
+        VALUES ($1, $2, 'draft', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+                $17, $18)
+        """,
+        org_id,
+        campaign_id,
+        created_by,
+        at,
+        *_columns(plan),
+    )
+
+
+async def save(
+    tx: Transaction, campaign: Campaign, plan: Plan, *, revision: int, close_due_at: datetime | None
+) -> None:
+    """Write an edited plan; `close_due_at`: when WindowClosed is to be told, None to leave it."""
+    await tx.sql.execute(
+        """
+        UPDATE campaigns SET
+            revision = $3, close_due_at = coalesce($4, close_due_at), name = $5, use_case_id = $6,
+            contact_list_id = $7, script = $8, channel = $9, media_urls = $10, area_codes = $11,
+            opens_at = $12, closes_at = $13, hours_open = $14, hours_close = $15, time_zone = $16,
+            self_assign = $17, batch_size = $18
+        WHERE org_id = $1 AND campaign_id = $2
+        """,
+        campaign.org_id,
+        campaign.campaign_id,
+        revision,
+        close_due_at,
+        *_columns(plan),
+    )
+
+
+def _columns(plan: Plan) -> tuple[object, ...]:
+    return (
+        plan.name,
+        plan.use_case_id,
+        plan.contact_list_id,
+        plan.script,
+        plan.channel,
+        plan.media_urls,
+        plan.area_codes,
+        plan.window.opens_at,
+        plan.window.closes_at,
+        plan.hours.opens,
+        plan.hours.closes,
+        plan.hours.time_zone,
+        plan.self_assign,
+        plan.batch_size,
+    )
+
+
+async def get(tx: Transaction, org_id: str, campaign_id: str) -> Campaign:
+    """A campaign. Raises Refused when the organization has no such one."""
+    row = await tx.sql.fetchrow(
+        "SELECT * FROM campaigns WHERE org_id = $1 AND campaign_id = $2", org_id, campaign_id
+    )
+    if row is None:
+        raise Refused("missing", "There is no such campaign")
+    return _campaign(row)
+
+
+async def hold(tx: Transaction, org_id: str, campaign_id: str) -> Campaign:
+    """A campaign, held against other edits until the end. Raises Refused when there is none."""
+    row = await tx.sql.fetchrow(
+        "SELECT * FROM campaigns WHERE org_id = $1 AND campaign_id = $2 FOR NO KEY UPDATE",
+        org_id,
+        campaign_id,
+    )
+    if row is None:
+        raise Refused("missing", "There is no such campaign")
+    return _campaign(row)
+
+
+async def listed(tx: Transaction, org_id: str) -> list[Campaign]:
+    """An organization's campaigns, newest first."""
+    rows = await tx.sql.fetch(
+        "SELECT * FROM campaigns WHERE org_id = $1 ORDER BY campaign_id DESC", org_id
+    )
+    return [_campaign(row) for row in rows]
+
+
+async def launch(tx: Transaction, campaign: Campaign, *, launched_by: str, at: datetime) -> None:
+    """Turn a draft active, at revision 1."""
+    await tx.sql.execute(
+        """
+        UPDATE campaigns SET state = 'active', revision = 1, launched_by = $3, launched_at = $4,
+                             close_due_at = closes_at
+        WHERE org_id = $1 AND campaign_id = $2
+        """,
+        campaign.org_id,
+        campaign.campaign_id,
+        launched_by,
+        at,
+    )
+
+
+async def make_initials(
+    tx: Transaction, campaign: Campaign, *, launch_id: str, senders: Sequence[str], at: datetime
+) -> int:
+    """Write an initial for each contact who has not opted out, and how many these are.
+
+    They are split evenly among the senders, in turns; without any they are unassigned. A message's
+    id is the launch's with its place in the list behind: in one statement, and in order.
+    """
+    await tx.sql.execute(f"SET LOCAL statement_timeout = '{LAUNCH_S}s'")
+    status = await tx.sql.execute(
+        """
+        INSERT INTO messages (org_id, campaign_id, message_id, kind, channel, phone, contact_id,
+                              carrier, sender_id, status, rank, status_at)
+        SELECT $1, $2, $3 || '-' || lpad(place::text, 7, '0'), 'initial', $4, phone, contact_id,
+               carrier, coalesce(($5::text[])[1 + (place - 1) % greatest(cardinality($5), 1)], ''),
+               CASE cardinality($5) WHEN 0 THEN 'unassigned' ELSE 'assigned' END, 0, $6
+        FROM (
+            SELECT phone, contact_id, carrier, row_number() OVER (ORDER BY contact_id) AS place
+            FROM contacts
+            WHERE org_id = $1 AND contact_list_id = $7 AND NOT EXISTS (
+                SELECT FROM opt_outs
+                WHERE opt_outs.org_id = $1 AND opt_outs.phone = contacts.phone)
+        ) AS contact
+        """,
+        campaign.org_id,
+        campaign.campaign_id,
+        launch_id,
+        campaign.plan.channel,
+        senders,
+        at,
+        campaign.plan.contact_list_id,
+        timeout=LAUNCH_S + 5,
+    )
+    return int(status.split()[-1])
+
+
+# --- senders --------------------------------------------------------------------------------
+
+
+async def add_senders(
+    tx: Transaction, campaign: Campaign, person_ids: Sequence[str], at: datetime
+) -> None:
+    """Let these people send for a campaign; those who do already stay."""
+    await tx.sql.execute(
+        """
+        INSERT INTO campaign_senders (org_id, campaign_id, person_id, added_at)
+        SELECT $1, $2, person_id, $4 FROM unnest($3::text[]) AS person_id
+        ON CONFLICT DO NOTHING
+        """,
+        campaign.org_id,
+        campaign.campaign_id,
+        person_ids,
+        at,
+    )
+
+
+async def remove_sender(tx: Transaction, campaign: Campaign, person_id: str) -> int:
+    """Take a sender off; how many texts they had not sent, which are unassigned again."""
+    removed = await tx.sql.execute(
+        """
+        DELETE FROM campaign_senders WHERE org_id = $1 AND campaign_id = $2 AND person_id = $3
+        """,
+        campaign.org_id,
+        campaign.campaign_id,
+        person_id,
+    )
+    if removed == "DELETE 0":
+        raise Refused("missing", "This person is not a sender of this campaign")
+    freed = await tx.sql.execute(
+        """
+        UPDATE messages SET status = 'unassigned', sender_id = ''
+        WHERE org_id = $1 AND campaign_id = $2 AND status = 'assigned' AND sender_id = $3
+        """,
+        campaign.org_id,
+        campaign.campaign_id,
+        person_id,
+    )
+    return int(freed.split()[-1])
+
+
+async def sender_ids(tx: Transaction, campaign: Campaign) -> list[str]:
+    """A campaign's senders, in the order of their ids."""
+    rows = await tx.sql.fetch(
+        """
+        SELECT person_id FROM campaign_senders
+        WHERE org_id = $1 AND campaign_id = $2 ORDER BY person_id
+        """,
+        campaign.org_id,
+        campaign.campaign_id,
+    )
+    return [row["person_id"] for row in rows]
+
+
+async def senders(tx: Transaction, campaign: Campaign) -> Sequence[Record]:
+    """A campaign's senders, with what they have still to send and what they have sent."""
+    return await tx.sql.fetch(
+        """
+        SELECT person_id, name, email,
+               count(message_id) FILTER (WHERE status = 'assigned') AS assigned,
+               count(message_id) FILTER (WHERE queued_at IS NOT NULL) AS sent
+        FROM campaign_senders AS s
+        JOIN people USING (org_id, person_id)
+        LEFT JOIN messages AS m
+               ON m.org_id = s.org_id AND m.campaign_id = s.campaign_id
+                  AND m.sender_id = s.person_id
+        WHERE s.org_id = $1 AND s.campaign_id = $2
+        GROUP BY person_id, name, email ORDER BY person_id
+        """,
+        campaign.org_id,
+        campaign.campaign_id,
+    )
+
+
+async def is_sender(tx: Transaction, org_id: str, campaign_id: str, person_id: str) -> bool:
+    """Whether this person sends for this campaign."""
+    return bool(
+        await tx.sql.fetchval(
+            """
+            SELECT true FROM campaign_senders
+            WHERE org_id = $1 AND campaign_id = $2 AND person_id = $3
+            """,
+            org_id,
+            campaign_id,
+            person_id,
+        )
+    )
+
+
+async def sent_for_by(tx: Transaction, org_id: str, person_id: str) -> list[Campaign]:
+    """The active campaigns that a person sends for, newest first."""
+    rows = await tx.sql.fetch(
+        """
+        SELECT campaigns.* FROM campaigns JOIN campaign_senders USING (org_id, campaign_id)
+        WHERE org_id = $1 AND person_id = $2 AND state = 'active' ORDER BY campaign_id DESC
+        """,
+        org_id,
+        person_id,
+    )
+    return [_campaign(row) for row in rows]
+
+
+# --- the window's end -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """A campaign whose window has ended at this revision."""
+
+    org_id: str
+    campaign_id: str
+    closes_at: datetime
+    revision: int
+
+
+async def take_closed(tx: Transaction, now: datetime, *, most: int) -> list[Closing]:
+    """Campaigns whose end has come since it was last told; they are not due any more."""
+    rows = await tx.sql.fetch(
+        """
+        WITH due AS MATERIALIZED (
+            SELECT org_id, campaign_id FROM campaigns WHERE close_due_at <= $1
+            ORDER BY close_due_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
+        UPDATE campaigns AS c SET close_due_at = NULL
+        FROM due WHERE c.org_id = due.org_id AND c.campaign_id = due.campaign_id
+        RETURNING c.org_id, c.campaign_id, closes_at, revision
+        """,
+        now,
+        most,
+    )
+    return [Closing(**row) for row in rows]

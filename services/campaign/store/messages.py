@@ -1,0 +1,259 @@
+"""Texts that go out: whose they are, where they stand, what came of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from asyncpg import Record
+
+from services.campaign.domain import RANKS, Carrier, Refused, status_told_by
+from shared.database import Transaction
+from shared.events import MessageOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Initial:
+    """A text that waits for its sender's click, with what its script needs."""
+
+    message_id: str
+    campaign_id: str
+    contact_id: str
+    phone: str
+    carrier: Carrier | None
+    status: str
+    sender_id: str
+    first_name: str
+    last_name: str
+    fields: dict[str, str]
+
+    def values(self) -> dict[str, str]:
+        """What the script may name."""
+        return {
+            "first_name": self.first_name,
+            "last_name": self.last_name,
+            "phone": self.phone,
+            **self.fields,
+        }
+
+
+async def assign_batch(
+    tx: Transaction, org_id: str, campaign_id: str, *, sender_id: str, most: int, at: datetime
+) -> int:
+    """Give a sender up to so many unassigned initials; how many they got.
+
+    Two senders who ask at once skip each other's rows.
+    """
+    status = await tx.sql.execute(
+        """
+        WITH picked AS MATERIALIZED (
+            SELECT message_id FROM messages
+            WHERE org_id = $1 AND campaign_id = $2 AND status = 'unassigned' AND sender_id = ''
+            ORDER BY message_id LIMIT $4 FOR UPDATE SKIP LOCKED)
+        UPDATE messages SET status = 'assigned', sender_id = $3, status_at = $5
+        FROM picked
+        WHERE org_id = $1 AND campaign_id = $2 AND messages.message_id = picked.message_id
+        """,
+        org_id,
+        campaign_id,
+        sender_id,
+        most,
+        at,
+    )
+    return int(status.split()[-1])
+
+
+async def assigned(
+    tx: Transaction, org_id: str, campaign_id: str, *, sender_id: str, most: int
+) -> list[Initial]:
+    """A sender's initials that are still to send, in order."""
+    rows = await tx.sql.fetch(
+        """
+        SELECT message_id, m.campaign_id, contact_id, m.phone, m.carrier, m.status, sender_id,
+               first_name, last_name, fields
+        FROM messages AS m
+        JOIN campaigns USING (org_id, campaign_id)
+        JOIN contacts USING (org_id, contact_list_id, contact_id)
+        WHERE m.org_id = $1 AND m.campaign_id = $2 AND m.status = 'assigned' AND m.sender_id = $3
+        ORDER BY message_id LIMIT $4
+        """,
+        org_id,
+        campaign_id,
+        sender_id,
+        most,
+    )
+    return [Initial(**row) for row in rows]
+
+
+async def hold_initial(tx: Transaction, org_id: str, message_id: str) -> Initial:
+    """An initial, held until the end, so that two clicks queue it once.
+
+    Raises Refused when the organization has no such one.
+    """
+    row = await tx.sql.fetchrow(
+        """
+        SELECT message_id, m.campaign_id, contact_id, m.phone, m.carrier, m.status, sender_id,
+               first_name, last_name, fields
+        FROM messages AS m
+        JOIN campaigns USING (org_id, campaign_id)
+        JOIN contacts USING (org_id, contact_list_id, contact_id)
+        WHERE m.org_id = $1 AND message_id = $2 AND kind = 'initial' FOR UPDATE OF m
+        """,
+        org_id,
+        message_id,
+    )
+    if row is None:
+        raise Refused("missing", "There is no such message")
+    return Initial(**row)
+
+
+async def queue(
+    tx: Transaction, initial: Initial, org_id: str, *, text: str, segments: int, at: datetime
+) -> None:
+    """Write down that an initial is queued, with the text it has from now on."""
+    await tx.sql.execute(
+        """
+        UPDATE messages SET status = 'queued', rank = $4, status_at = $5, queued_at = $5,
+                            text = $6, segments = $7
+        WHERE org_id = $1 AND campaign_id = $2 AND message_id = $3
+        """,
+        org_id,
+        initial.campaign_id,
+        initial.message_id,
+        RANKS["queued"],
+        at,
+        text,
+        segments,
+    )
+
+
+async def withdraw(
+    tx: Transaction, org_ids: Sequence[str], phones: Sequence[str], at: datetime
+) -> None:
+    """End as `opted out` what was not sent yet to these numbers (with their organizations)."""
+    await tx.sql.execute(
+        """
+        WITH gone AS MATERIALIZED (
+            SELECT m.org_id, m.campaign_id, m.message_id
+            FROM messages AS m JOIN unnest($1::text[], $2::text[]) AS o (org_id, phone)
+                 ON m.org_id = o.org_id AND m.phone = o.phone
+            WHERE status IN ('unassigned', 'assigned')
+            ORDER BY m.org_id, m.campaign_id, m.message_id FOR NO KEY UPDATE OF m)
+        UPDATE messages AS m SET status = 'opted out', rank = $3, status_at = $4, failed_at = $4,
+                                 reason = 'the contact has opted out'
+        FROM gone
+        WHERE (m.org_id, m.campaign_id, m.message_id)
+            = (gone.org_id, gone.campaign_id, gone.message_id)
+        """,
+        org_ids,
+        phones,
+        RANKS["opted out"],
+        at,
+    )
+
+
+async def add_reply(
+    tx: Transaction,
+    org_id: str,
+    message_id: str,
+    *,
+    conversation: Record,
+    sender_id: str,
+    text: str,
+    segments: int,
+    at: datetime,
+) -> Carrier | None:
+    """Write a reply as queued; the contact's carrier, where an earlier text told it."""
+    carrier: Carrier | None = await tx.sql.fetchval(
+        """
+        INSERT INTO messages (org_id, campaign_id, message_id, kind, channel, phone, contact_id,
+                              sender_id, status, rank, status_at, queued_at, text, segments,
+                              carrier)
+        VALUES ($1, $2, $3, 'reply', 'sms', $4, $5, $6, 'queued', $7, $8, $8, $9, $10, (
+            SELECT carrier FROM messages
+            WHERE org_id = $1 AND phone = $4 AND carrier IS NOT NULL
+            ORDER BY status_at DESC LIMIT 1))
+        RETURNING carrier
+        """,
+        org_id,
+        conversation["campaign_id"],
+        message_id,
+        conversation["phone"],
+        conversation["contact_id"],
+        sender_id,
+        RANKS["queued"],
+        at,
+        text,
+        segments,
+    )
+    return carrier
+
+
+async def record_outcomes(tx: Transaction, outcomes: Sequence[MessageOutcome]) -> None:
+    """Write what came of texts, at most one outcome for each, whatever was written before.
+
+    Texts of campaigns that are not this service's own find no row, and change nothing.
+    """
+    # Locked in one order first: two replicas with the same texts wait for each other instead of
+    # standing in each other's way, and the second statement sees what the other has written.
+    await tx.sql.execute(
+        """
+        SELECT FROM messages JOIN unnest($1::text[], $2::text[], $3::text[])
+                    AS told (org_id, campaign_id, message_id)
+                    USING (org_id, campaign_id, message_id)
+        ORDER BY org_id, campaign_id, message_id FOR NO KEY UPDATE OF messages
+        """,
+        [outcome.org_id for outcome in outcomes],
+        [outcome.campaign_id for outcome in outcomes],
+        [outcome.message_id for outcome in outcomes],
+    )
+    await tx.sql.execute(
+        """
+        UPDATE messages AS m SET
+            status = CASE WHEN news THEN t.status ELSE m.status END,
+            rank = greatest(m.rank, t.rank),
+            status_at = CASE WHEN news THEN t.at ELSE m.status_at END,
+            code = CASE WHEN news THEN t.code ELSE m.code END,
+            reason = CASE WHEN news THEN t.reason ELSE m.reason END,
+            segments = CASE WHEN news THEN t.segments ELSE m.segments END,
+            carrier = t.carrier,
+            provider_id = coalesce(t.provider_id, m.provider_id),
+            -- A step that is heard of late has its time all the same.
+            sent_at = CASE WHEN t.status = 'sent' THEN greatest(m.sent_at, t.at)
+                           ELSE m.sent_at END,
+            delivered_at = CASE WHEN news AND t.status = 'delivered' THEN t.at
+                                WHEN NOT news THEN m.delivered_at END,
+            failed_at = CASE WHEN news AND t.rank = $12 AND t.status <> 'delivered' THEN t.at
+                             WHEN NOT news THEN m.failed_at END
+        FROM (
+            SELECT told.*, (told.rank, told.at) > (known.rank, known.status_at) AS news
+            FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::smallint[],
+                        $6::timestamptz[], $7::text[], $8::int[], $9::text[], $10::text[],
+                        $11::text[])
+                 AS told (org_id, campaign_id, message_id, status, rank, at, carrier, segments,
+                          provider_id, code, reason)
+            JOIN messages AS known USING (org_id, campaign_id, message_id)
+        ) AS t
+        WHERE m.org_id = t.org_id AND m.campaign_id = t.campaign_id
+          AND m.message_id = t.message_id
+        """,
+        *_columns(outcomes),
+        RANKS["failed"],
+    )
+
+
+def _columns(outcomes: Sequence[MessageOutcome]) -> list[list[Any]]:
+    statuses = [status_told_by(outcome) for outcome in outcomes]
+    return [
+        [outcome.org_id for outcome in outcomes],
+        [outcome.campaign_id for outcome in outcomes],
+        [outcome.message_id for outcome in outcomes],
+        list(statuses),
+        [RANKS[status] for status in statuses],
+        [outcome.at for outcome in outcomes],
+        [outcome.carrier for outcome in outcomes],
+        [outcome.segments for outcome in outcomes],
+        [outcome.provider_id for outcome in outcomes],
+        [outcome.code for outcome in outcomes],
+        [outcome.reason for outcome in outcomes],
+    ]

@@ -1,0 +1,152 @@
+"""What was heard of the campaigns' numbers.
+
+Facts about campaigns that are not this service's own are left out by the joins: other systems
+launch campaigns too.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from services.campaign.domain import Carrier, CarrierAnswer, Number
+from shared.database import Transaction
+from shared.events import CarrierAnswered, NumberProvisioned, NumberPurchased
+
+
+async def purchased(tx: Transaction, events: Sequence[NumberPurchased]) -> None:
+    """Keep each campaign's number; the first that was heard stays."""
+    await tx.sql.execute(
+        """
+        INSERT INTO numbers (org_id, campaign_id, number, purchased_at)
+        SELECT DISTINCT ON (org_id, campaign_id) org_id, campaign_id, e.number, e.purchased_at
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
+             AS e (org_id, campaign_id, number, purchased_at)
+        JOIN campaigns USING (org_id, campaign_id)
+        ORDER BY org_id, campaign_id, e.purchased_at
+        ON CONFLICT (org_id, campaign_id) DO UPDATE SET
+            number = coalesce(numbers.number, EXCLUDED.number),
+            purchased_at = coalesce(numbers.purchased_at, EXCLUDED.purchased_at)
+        """,
+        [event.org_id for event in events],
+        [event.campaign_id for event in events],
+        [event.number for event in events],
+        [event.purchased_at for event in events],
+    )
+
+
+async def answered(tx: Transaction, events: Sequence[CarrierAnswered]) -> None:
+    """Keep what the carriers said, the later word of each."""
+    await _put_answers(
+        tx,
+        [
+            (e.org_id, e.campaign_id, e.carrier, CarrierAnswer(e.answer, e.answered_at, e.reason))
+            for e in events
+        ],
+    )
+
+
+async def provisioned(tx: Transaction, events: Sequence[NumberProvisioned]) -> None:
+    """Keep the outcomes; a number that is complete stays so, whatever comes late."""
+    await tx.sql.execute(
+        """
+        INSERT INTO numbers (org_id, campaign_id, number, outcome, reason, took_s)
+        SELECT DISTINCT ON (org_id, campaign_id) org_id, campaign_id, number, outcome, reason,
+               took_s
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[])
+             AS e (org_id, campaign_id, number, outcome, reason, took_s)
+        JOIN campaigns USING (org_id, campaign_id)
+        ORDER BY org_id, campaign_id, outcome  -- complete before failed
+        ON CONFLICT (org_id, campaign_id) DO UPDATE SET
+            number = coalesce(numbers.number, EXCLUDED.number), outcome = EXCLUDED.outcome,
+            reason = EXCLUDED.reason, took_s = EXCLUDED.took_s
+        WHERE numbers.outcome IS DISTINCT FROM 'complete'
+        """,
+        [event.org_id for event in events],
+        [event.campaign_id for event in events],
+        [event.number for event in events],
+        [event.outcome for event in events],
+        [event.reason for event in events],
+        [event.took_s for event in events],
+    )
+    await _put_answers(
+        tx,
+        [
+            (e.org_id, e.campaign_id, carrier, CarrierAnswer(said.state, said.at, said.reason))
+            for e in events
+            for carrier, said in (
+                ("att", e.carriers.att),
+                ("tmobile", e.carriers.tmobile),
+                ("verizon", e.carriers.verizon),
+            )
+        ],
+    )
+
+
+async def _put_answers(
+    tx: Transaction, answers: Sequence[tuple[str, str, str, CarrierAnswer]]
+) -> None:
+    await tx.sql.execute(
+        """
+        INSERT INTO carrier_answers (org_id, campaign_id, carrier, state, at, reason)
+        SELECT DISTINCT ON (org_id, campaign_id, carrier)
+               org_id, campaign_id, carrier, e.state, at, reason
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[])
+             AS e (org_id, campaign_id, carrier, state, at, reason)
+        JOIN campaigns USING (org_id, campaign_id)
+        -- Of two words at one time an answer stands before a pending.
+        ORDER BY org_id, campaign_id, carrier, at DESC, e.state
+        ON CONFLICT (org_id, campaign_id, carrier) DO UPDATE SET
+            state = EXCLUDED.state, at = EXCLUDED.at, reason = EXCLUDED.reason
+        WHERE EXCLUDED.state <> 'pending'
+          AND (carrier_answers.state = 'pending' OR carrier_answers.at < EXCLUDED.at)
+        """,
+        [org_id for org_id, _, _, _ in answers],
+        [campaign_id for _, campaign_id, _, _ in answers],
+        [carrier for _, _, carrier, _ in answers],
+        [said.state for _, _, _, said in answers],
+        [said.at for _, _, _, said in answers],
+        [said.reason for _, _, _, said in answers],
+    )
+
+
+async def of_campaigns(
+    tx: Transaction, org_id: str, campaign_ids: Sequence[str]
+) -> dict[str, tuple[Number, Mapping[Carrier, CarrierAnswer]]]:
+    """What was heard of these campaigns' numbers; a campaign of which nothing was is left out."""
+    rows = await tx.sql.fetch(
+        """
+        SELECT campaign_id, number, purchased_at, outcome, reason, took_s FROM numbers
+        WHERE org_id = $1 AND campaign_id = ANY($2::text[])
+        """,
+        org_id,
+        campaign_ids,
+    )
+    numbers = {row["campaign_id"]: Number(*list(row.values())[1:]) for row in rows}
+    rows = await tx.sql.fetch(
+        """
+        SELECT campaign_id, carrier, state, at, reason FROM carrier_answers
+        WHERE org_id = $1 AND campaign_id = ANY($2::text[])
+        """,
+        org_id,
+        campaign_ids,
+    )
+    answers: dict[str, dict[Carrier, CarrierAnswer]] = {}
+    for row in rows:
+        said = CarrierAnswer(row["state"], row["at"], row["reason"])
+        answers.setdefault(row["campaign_id"], {})[row["carrier"]] = said
+    return {
+        campaign_id: (numbers.get(campaign_id, Number()), answers.get(campaign_id, {}))
+        for campaign_id in numbers.keys() | answers.keys()
+    }
+
+
+async def still_provisioning(tx: Transaction, org_id: str, *, besides: str) -> int:
+    """How many other active campaigns of the organization have no outcome yet."""
+    count = await tx.sql.fetchval(
+        """
+        SELECT count(*) FROM campaigns LEFT JOIN numbers USING (org_id, campaign_id)
+        WHERE org_id = $1 AND campaign_id <> $2 AND state = 'active' AND outcome IS NULL
+        """,
+        org_id,
+        besides,
+    )
+    assert isinstance(count, int)
+    return count

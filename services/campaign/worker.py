@@ -1,0 +1,41 @@
+"""What is due: windows that have ended, uploads that were given up."""
+
+from datetime import timedelta
+
+from services.campaign.store import campaigns, contacts
+from shared.database import Database
+from shared.events import WindowClosed
+from shared.ids import id_from
+
+CLOSED_MOST = 100
+CLEARED_MOST = 5_000
+# Far longer than an upload may stand still before its own request ends it.
+STALLED = timedelta(minutes=10)
+
+
+async def close_windows(database: Database) -> bool:
+    """Tell of windows that have ended, once for each revision; whether there may be more."""
+    async with database.transaction() as tx:
+        closed = await campaigns.take_closed(tx, await tx.now(), most=CLOSED_MOST)
+        for one in closed:
+            tx.tell(
+                WindowClosed(
+                    org_id=one.org_id,
+                    campaign_id=one.campaign_id,
+                    closed_at=one.closes_at,
+                    revision=one.revision,
+                ),
+                event_id=id_from("WindowClosed", one.org_id, one.campaign_id, str(one.revision)),
+            )
+    return len(closed) == CLOSED_MOST
+
+
+async def clear_uploads(database: Database) -> bool:
+    """Delete a bounded part of an upload whose request died; whether there may be more."""
+    async with database.transaction() as tx:
+        found = await contacts.stalled(tx, await tx.now() - STALLED)
+        if found is None:
+            return False
+        org_id, contact_list_id = found
+        await contacts.give_up(tx, org_id, contact_list_id, most=CLEARED_MOST)
+    return True
