@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 
@@ -18,6 +19,9 @@ from services.sandbox.settings import Settings
 async def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     settings = Settings()
+    # A full collection over a long ledger stops the loop, and with it the judge's clock, for a
+    # tenth of a second and more; the ledger has no cycles, so only the young are collected.
+    gc.set_threshold(2_000, 20, 1_000_000)
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     structlog.configure(
         processors=[
@@ -35,16 +39,16 @@ async def main() -> None:
         loop.add_signal_handler(number, stopping.set)
     grace_s = settings.shutdown_grace_s
     api = web.AppRunner(build_app(sandbox), access_log=None, shutdown_timeout=grace_s)
-    runners = [(api, settings.http_port)]
+    runners = [("api", api, settings.http_port)]
     if settings.ops_port is not None:
-        runners.append((web.AppRunner(build_ops_app(sandbox)), settings.ops_port))
+        runners.append(("ops", web.AppRunner(build_ops_app(sandbox)), settings.ops_port))
     log = structlog.get_logger("sandbox")
-    for runner, port in runners:
+    for name, runner, port in runners:
         await runner.setup()
         await web.TCPSite(runner, settings.http_host, port).start()
-        log.info("listening", addresses=[str(address) for address in runner.addresses])
+        log.info("listening", serves=name, port=runner.addresses[0][1])
     await stopping.wait()
-    for runner, _ in reversed(runners):
+    for _, runner, _ in reversed(runners):
         await runner.cleanup()
     log.info("stopped")
 

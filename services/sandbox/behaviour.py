@@ -83,9 +83,10 @@ class Refusal(_Document):
 class Fault(_Document):
     """A scripted answer for the next `times` calls of a kind, after `skip` good ones.
 
-    kind: `http` answers `status` (with `retry_after` as it stands, sane or not), `reset` closes
-    the connection, `hang` waits `hang_s` and then answers rightly, `garbled` answers 200 with
-    `body`, which is no JSON unless you say so.
+    kind: `http` answers `status` (with `retry_after` as it stands, sane or not; `bare` leaves out
+    Telnyx's words, as a proxy in between would), `reset` closes the connection, `hang` waits
+    `hang_s` and then answers rightly, `garbled` answers 200 with `body`, which is no JSON unless
+    you say so.
     taken: whether the provider did what was asked all the same. Unset: no for `http`, yes else.
     carrier, number: only sends to that carrier, from that number.
     """
@@ -94,6 +95,7 @@ class Fault(_Document):
     kind: Literal["http", "reset", "hang", "garbled"] = "http"
     status: int = Field(503, ge=400, le=599)
     retry_after: str | None = None
+    bare: bool = False
     hang_s: float = Field(60, ge=0)
     body: str = '{"data": {"id": '
     taken: bool | None = None
@@ -109,8 +111,14 @@ class Fault(_Document):
 
     @property
     def is_sure_refusal(self) -> bool:
-        """Whether the caller can tell from the answer that nothing was taken."""
-        return self.kind == "http" and (self.status < 500 or self.status == 503)
+        """Whether the caller can tell from the answer that nothing was taken.
+
+        4xx but 408, and a 503 that says so in Telnyx's words or by a Retry-After.
+        """
+        if self.kind != "http" or self.status == 408:
+            return False
+        says_so = not self.bare or self.retry_after is not None
+        return self.status < 500 or (self.status == 503 and says_so)
 
 
 class Behaviour(_Document):
@@ -145,7 +153,9 @@ class Behaviour(_Document):
     answers: tuple[Fault, ...] = ()
 
     receipt_delay_s: float = Field(0.5, ge=0)
+    """From arrival to message.finalized; below the call's latency, receipts come early."""
     receipt_duplicate_share: float = Field(0, ge=0, le=1)
+    """Share of message.finalized and message.received events that are posted twice."""
     receipt_reorder_share: float = Field(0, ge=0, le=1)
     """Share of messages whose message.finalized comes before message.sent."""
     receipt_lost_share: float = Field(0, ge=0, le=1)

@@ -103,19 +103,16 @@ class BoundPeak:
                 self._hold(fresh[1], fresh[0], at_us)
 
     def _hold(self, count: int, from_us: int, to_us: int) -> None:
-        bound = self._highest(from_us - GRACE_US, to_us)
+        bound = self._highest_since(from_us - GRACE_US)
         if bound is None or count <= bound:
             return
         self.over = True
         if self.worst is None or count - bound > self.worst[0] - self.worst[1]:
             self.worst = (count, bound, to_us)
 
-    def _highest(self, from_us: int, to_us: int) -> int | None:
+    def _highest_since(self, from_us: int) -> int | None:
         highest = 0
-        for index in range(len(self._limits) - 1, -1, -1):
-            since_us, limit = self._limits[index]
-            if since_us > to_us and index > 0:
-                continue
+        for since_us, limit in reversed(self._limits):
             if limit is None:
                 return None
             highest = max(highest, limit)

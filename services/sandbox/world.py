@@ -18,7 +18,6 @@ provider does not take. `next_due_at` says when `advance` has something to do.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from datetime import datetime
 from functools import partial
@@ -37,8 +36,6 @@ from services.sandbox.domain import (
     Registration,
     Submission,
     Webhook,
-    carrier_of,
-    iso,
     micros,
 )
 from services.sandbox.judge import Answer, Entry, Judge
@@ -53,6 +50,7 @@ from services.sandbox.messages import (
 )
 from services.sandbox.minutes import SlidingMinute
 from services.sandbox.numbers import Numbers, OwnedNumber
+from services.sandbox.phones import Phones
 from services.sandbox.registry import Registry
 
 NO_BRAND = "unregistered"
@@ -66,16 +64,12 @@ class World:
         self.agenda = Agenda()
         self.carriers = Carriers()
         self.judge = Judge()
+        self.phones = Phones()
         self.numbers = Numbers(self.agenda, seed)
         self._webhooks: list[Webhook] = []
         self.registry = Registry(self.agenda, self._webhooks.append)
         self._seed = seed
         self._messages: dict[str, Message] = {}
-        self._texts: dict[str, list[dict[str, object]]] = {}
-        self._ported: dict[str, Carrier] = {}
-        self._undeliverable: dict[str, str] = {}
-        self._stopped: set[tuple[str, str]] = set()
-        self._replied: set[tuple[str, str]] = set()
         self._account_second = SlidingMinute(1_000_000)
         self.behave(behaviour or Behaviour())
 
@@ -111,20 +105,6 @@ class World:
             self.registry.attach_confirmed(at, phone, campaign_id)
         return number
 
-    def port(self, phone: str, carrier: Carrier) -> None:
-        """Put a phone with another carrier than its digits say."""
-        self._ported[phone] = carrier
-
-    def spoil(self, phone: str, code: str | None) -> None:
-        """Let every text to a phone fail with a code (`40001`: a landline); None: heal it."""
-        if code is None:
-            self._undeliverable.pop(phone, None)
-        else:
-            self._undeliverable[phone] = code
-
-    def carrier_of(self, phone: str) -> Carrier:
-        return self._ported.get(phone) or carrier_of(phone)
-
     # Time.
 
     @property
@@ -147,7 +127,7 @@ class World:
         """The scripted fault for this call, if one is next, and one less of it."""
         for index, fault in enumerate(self._faults):
             wanted = fault.call == call and (fault.number is None or fault.number == number)
-            if not wanted or (fault.carrier and fault.carrier != self.carrier_of(phone)):
+            if not wanted or (fault.carrier and fault.carrier != self.phones.carrier_of(phone)):
                 continue
             if fault.skip:
                 self._faults[index] = fault.model_copy(update={"skip": fault.skip - 1})
@@ -189,7 +169,7 @@ class World:
         return Submission(
             number=request.number,
             phone=request.phone,
-            carrier=self.carrier_of(request.phone),
+            carrier=self.phones.carrier_of(request.phone),
             brand=NO_BRAND if campaign is None else campaign.brand,
             use_case=None if campaign is None else campaign.id,
             channel=request.channel,
@@ -230,7 +210,7 @@ class World:
             raise Refused(
                 400, BAD_FROM, "The 'from' address is not a number on a messaging profile."
             )
-        if (request.number, request.phone) in self._stopped:
+        if self.phones.has_stopped(request.phone, request.number):
             raise Refused(400, STOPPED, "Messages cannot be sent due to an existing block rule.")
         rate = self.behaviour.account_sends_per_s
         if rate is not None and self._account_second.total(micros(at)) >= rate:
@@ -261,7 +241,7 @@ class World:
         self._messages[message.id] = message
         if self.behaviour.account_sends_per_s is not None:
             self._account_second.add(micros(at), 1)
-        code = self._undeliverable.get(request.phone) or self.carriers.answer(
+        code = self.phones.why_undeliverable(request.phone) or self.carriers.answer(
             at, text, self._registration(request.number, text.carrier)
         )
         entry = self._record(
@@ -314,36 +294,25 @@ class World:
             self.judge.note_receipt(entry, at, message.status, code)
             webhook = message.event("message.finalized", at)
             if webhook is not None:
-                self._webhooks.append(webhook)
-                if self.dice.random() < self.behaviour.receipt_duplicate_share:
-                    self._webhooks.append(webhook)
+                self._post_perhaps_twice(webhook)
         if code is None:
             self._deliver(message, at)
+
+    def _post_perhaps_twice(self, webhook: Webhook) -> None:
+        self._webhooks.append(webhook)
+        if self.dice.random() < self.behaviour.receipt_duplicate_share:
+            self._webhooks.append(webhook)
 
     # Phones.
 
     def _deliver(self, message: Message, at: datetime) -> None:
-        request = message.request
-        self._texts.setdefault(request.phone, []).append(
-            {
-                "from": request.number,
-                "text": request.text,
-                "media_urls": list(request.media_urls),
-                "provider_id": message.id,
-                "arrived_at": iso(at),
-            }
-        )
-        behaviour, pair = self.behaviour, (request.number, request.phone)
-        if not behaviour.reply_texts or pair in self._replied:
-            return
-        fate = hashlib.sha256(f"{self._dice_seed}|{request.phone}".encode()).digest()
-        if int.from_bytes(fate[:4]) / 2**32 >= behaviour.reply_share:
-            return
-        self._replied.add(pair)
-        text = behaviour.reply_texts[int.from_bytes(fate[4:8]) % len(behaviour.reply_texts)]
-        delay = behaviour.reply_delay_s
-        delay_s = delay.min + (delay.max - delay.min) * int.from_bytes(fate[8:12]) / 2**32
-        self.agenda.after(at, delay_s, partial(self._reply, request.phone, request.number, text))
+        reply = self.phones.get(message, self.behaviour, self._dice_seed)
+        if reply is not None:
+            text, delay_s = reply
+            request = message.request
+            self.agenda.after(
+                at, delay_s, partial(self._reply, request.phone, request.number, text)
+            )
 
     def _reply(self, phone: str, number: str, text: str, at: datetime) -> None:
         if self.numbers.by_phone(number) is not None:
@@ -361,24 +330,16 @@ class World:
         owned = self.numbers.by_phone(number)
         if owned is None:
             raise Refused(404, NOT_FOUND, "No such number.")
-        word = autoresponse_of(text)
-        if word == "STOP":
-            self._stopped.add((number, phone))
-        elif word == "START":
-            self._stopped.discard((number, phone))
+        self.phones.heed(phone, number, autoresponse_of(text))
         profile_id = owned.messaging_profile_id
         payload = inbound_payload(
-            at, phone, self.carrier_of(phone), number, text, media_urls, profile_id or ""
+            at, phone, self.phones.carrier_of(phone), number, text, media_urls, profile_id or ""
         )
         profile = None if profile_id is None else self.numbers.profile(at, profile_id)
         if profile is not None and profile.webhook_url is not None:
             received = event("message.received", at, payload)
-            self._webhooks.append(Webhook(profile.webhook_url, received))
+            self._post_perhaps_twice(Webhook(profile.webhook_url, received))
         return payload
-
-    def texts_of(self, phone: str) -> list[dict[str, object]]:
-        """What a phone has got, oldest first."""
-        return self._texts.get(phone, [])
 
     def message(self, message_id: str) -> Message:
         """A message by the provider's id."""

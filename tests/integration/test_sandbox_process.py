@@ -31,14 +31,12 @@ async def test_the_process_starts_behaves_as_told_and_stops_at_sigterm() -> None
     assert process.stdout is not None
     try:
         async with asyncio.timeout(30), aiohttp.ClientSession() as session:
-            ports = []
-            for _ in ("api", "ops"):
-                line = json.loads(await process.stdout.readline())
-                ports.append(int(line["addresses"][0].rpartition(" ")[2].rstrip(")")))
-            for port in ports:
+            lines = [json.loads(await process.stdout.readline()) for _ in range(2)]
+            ports = {line["serves"]: line["port"] for line in lines}
+            for port in (ports["api"], ports["ops"]):
                 async with session.get(f"http://127.0.0.1:{port}/readyz") as answer:
                     assert answer.status == 200
-            base = f"http://127.0.0.1:{ports[0]}"
+            base = f"http://127.0.0.1:{ports['api']}"
             async with session.get(f"{base}/sandbox/behaviour") as answer:
                 assert (await answer.json())["sold_out_area_codes"] == ["212"]
             process.send_signal(signal.SIGTERM)

@@ -213,7 +213,7 @@ def test_a_text_is_queued_then_sent_then_delivered() -> None:
     ]
     assert payload(final)["id"] == answer["id"]
     assert payload(final)["errors"] == []
-    assert [text["text"] for text in world.texts_of(ATT)] == ["ж" * 71]
+    assert [text["text"] for text in world.phones.texts_of(ATT)] == ["ж" * 71]
 
 
 def test_over_the_limit_a_text_is_accepted_and_then_not_delivered() -> None:
@@ -232,7 +232,7 @@ def test_over_the_limit_a_text_is_accepted_and_then_not_delivered() -> None:
     verdict: Any = world.judge.verdict()
     [bucket] = [bucket for bucket in verdict["buckets"] if bucket["seen"]]
     assert (bucket["brand"], bucket["peak_60s"], bucket["over"]) == ("acme", 2, True)
-    assert len(world.texts_of(ATT)) == 1
+    assert len(world.phones.texts_of(ATT)) == 1
 
 
 def test_carriers_deliver_for_an_unconfirmed_number_unless_told_to_refuse() -> None:
@@ -309,9 +309,9 @@ def test_a_share_of_the_phones_answers_its_first_text_once() -> None:
 
 def test_a_phone_can_be_ported_and_a_phone_can_be_a_landline() -> None:
     world = a_world()
-    world.port(ATT, "verizon")
+    world.phones.port(ATT, "verizon")
     assert send(world, 0, a_text())["to"][0]["carrier"].endswith("VERIZON")
-    world.spoil(TMOBILE, "40001")
+    world.phones.spoil(TMOBILE, "40001")
     send(world, 0, a_text(TMOBILE))
     world.advance(after(5))
     assert [entry.receipt_code for entry in world.judge.page(0, 10)] == [None, "40001"]
@@ -367,6 +367,9 @@ def test_scripted_faults_come_in_order_skip_count_and_choose() -> None:
     [
         ({"status": 429}, "refused", False),
         ({"status": 503}, "refused", False),
+        ({"status": 503, "bare": True}, "unclear", False),
+        ({"status": 503, "bare": True, "retry_after": "1"}, "refused", False),
+        ({"status": 408}, "unclear", False),
         ({"status": 500}, "unclear", False),
         ({"status": 500, "taken": True}, "unclear", True),
         ({"kind": "reset"}, "unclear", True),

@@ -135,14 +135,14 @@ async def put_carrier(request: web.Request, sandbox: Sandbox) -> web.Response:
     """PUT /sandbox/carriers/{phone}."""
     document = await read_document(request, CarrierDocument)
     phone = request.match_info["phone"]
-    sandbox.world.port(phone, document.carrier)
+    sandbox.world.phones.port(phone, document.carrier)
     return json_response({"phone": phone, "carrier": document.carrier})
 
 
 async def put_phone(request: web.Request, sandbox: Sandbox) -> web.Response:
     """PUT /sandbox/phones/{phone}."""
     document = await read_document(request, PhoneDocument)
-    sandbox.world.spoil(request.match_info["phone"], document.undeliverable)
+    sandbox.world.phones.spoil(request.match_info["phone"], document.undeliverable)
     return json_response(document.model_dump())
 
 
@@ -174,7 +174,7 @@ async def post_text(request: web.Request, sandbox: Sandbox) -> web.Response:
 async def get_texts(request: web.Request, sandbox: Sandbox) -> web.Response:
     """GET /sandbox/phones/{phone}/texts: what a phone has got, oldest first."""
     sandbox.now()
-    return json_response({"texts": sandbox.world.texts_of(request.match_info["phone"])})
+    return json_response({"texts": sandbox.world.phones.texts_of(request.match_info["phone"])})
 
 
 async def get_public_key(request: web.Request, sandbox: Sandbox) -> web.Response:

@@ -129,6 +129,8 @@ async def play(fault: Fault, request: web.Request, right: web.StreamResponse) ->
         return web.Response()
     code = TOO_MANY_REQUESTS if fault.status == 429 else UNEXPECTED
     headers = None if fault.retry_after is None else {"Retry-After": fault.retry_after}
+    if fault.bare:
+        return web.Response(status=fault.status, headers=headers)
     error = {"code": code, "title": TITLES[code], "detail": "As the script has it."}
     return json_response({"errors": [error]}, fault.status, headers)
 

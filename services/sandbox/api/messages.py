@@ -55,7 +55,7 @@ async def message(request: web.Request, sandbox: Sandbox) -> web.Response:
 async def lookup(request: web.Request, sandbox: Sandbox) -> web.Response:
     """GET /v2/number_lookup/{phone}."""
     phone = request.match_info["phone"]
-    carrier = sandbox.world.carrier_of(phone)
+    carrier = sandbox.world.phones.carrier_of(phone)
     return json_response(
         {
             "data": {

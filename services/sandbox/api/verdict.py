@@ -69,7 +69,7 @@ async def messages(request: web.Request, sandbox: Sandbox) -> web.Response:
     """GET /judge/messages?after=N&limit=: the raw ledger; ask again with `next` as after."""
     sandbox.now()
     after = int_of(request.query.get("after"), 0)
-    limit = min(max(int_of(request.query.get("limit"), 1000), 1), 10_000)
+    limit = min(max(int_of(request.query.get("limit"), 1000), 1), 2000)
     entries = sandbox.world.judge.page(after, limit)
     lines = [entry.line() for entry in entries]
     return json_response({"messages": lines, "next": entries[-1].n if entries else after})
