@@ -137,6 +137,7 @@ BAD_REQUEST = "10015"
 MISSING_PARAMETER = "10004"
 AUTHENTICATION_FAILED = "10009"
 UNEXPECTED = "10007"
+# Telnyx does not publish the code for a number that is sold already: adapters must not need it.
 NUMBER_GONE = "85001"
 
 MAY_GO_AGAIN = frozenset(

@@ -211,6 +211,7 @@ class World:
                 400, BAD_FROM, "The 'from' address is not a number on a messaging profile."
             )
         if self.phones.has_stopped(request.phone, request.number):
+            # The code is what counts: 400 and 403 have both been seen in the wild.
             raise Refused(400, STOPPED, "Messages cannot be sent due to an existing block rule.")
         rate = self.behaviour.account_sends_per_s
         if rate is not None and self._account_second.total(micros(at)) >= rate:
