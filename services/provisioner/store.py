@@ -138,7 +138,7 @@ async def lease_due(
     """Take orders that are due, those that have waited longest first."""
     rows = await sql.fetch(
         """
-        UPDATE orders SET due_at = $1 + $3, lease = $2
+        UPDATE orders SET due_at = $3, lease = $2
         FROM (
             SELECT org_id, order_id FROM orders WHERE due_at <= $1
             ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED) AS due
@@ -147,7 +147,7 @@ async def lease_due(
         """,
         now,
         lease,
-        timedelta(seconds=lease_s),
+        now + timedelta(seconds=lease_s),
         most,
     )
     known = await use_cases(sql, {(row["org_id"], row["use_case_id"]) for row in rows})

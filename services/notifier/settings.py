@@ -1,0 +1,30 @@
+"""What the notifier is told by its environment."""
+
+from email.headerregistry import Address
+from email.utils import parseaddr
+from typing import Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from shared.settings import Settings as CommonSettings
+
+
+class Settings(CommonSettings):
+    """The common settings, and those of the notifier."""
+
+    smtp_host: str = Field("127.0.0.1", description="mail server that takes our e-mails")
+    smtp_port: int = Field(25, description="its port")
+    smtp_tls: Literal["none", "starttls", "tls"] = Field(
+        "none", description="none, starttls (encrypt after the greeting) or tls (from the start)"
+    )
+    smtp_username: str | None = Field(None, description="to log in with, if the server asks for it")
+    smtp_password: SecretStr | None = Field(None, description="and its password")
+    smtp_timeout_s: float = Field(20, gt=0, description="for each answer of the server, seconds")
+    mail_from: str = Field("Sluice <sluice@localhost>", description="sender of our e-mails")
+
+    @field_validator("mail_from")
+    @classmethod
+    def _an_address(cls, text: str) -> str:
+        name, address = parseaddr(text)
+        Address(name, addr_spec=address)
+        return text
