@@ -58,7 +58,7 @@ def read(body: bytes, content_type: str | None, headers: Mapping[str, Any]) -> l
         return [Unreadable(body, f"larger than {BODY_MOST_BYTES} bytes")]
     try:
         document = _parse(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return [Unreadable(body, f"not JSON: {error}")]
     binary = _binary_attributes(headers)
     if binary is not None:

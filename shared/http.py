@@ -63,7 +63,7 @@ async def body_as(request: web.Request, model: type[Model]) -> Model:
     """The request's JSON body as a model. Raises Problem with the field at fault."""
     try:
         document = json.loads(await request.read())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Problem(400, "The body is not JSON", detail=str(error)) from None
     try:
         return model.model_validate(document)
