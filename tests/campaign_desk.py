@@ -192,5 +192,3 @@ def _settings(database_url: str, **settings: Any) -> CampaignSettings:
     return CampaignSettings.model_validate(
         {"database_url": database_url, "amqp_url": "amqp://127.0.0.1/", **settings}
     )
-
-

@@ -1,6 +1,7 @@
 """Campaigns from draft to active, through the API."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ async def test_a_launch_makes_an_initial_for_each_contact_and_is_told(office: De
 async def test_limits_are_counted_up_and_told(office: Desk) -> None:
     acme = await office.organization()
     path = f"/organizations/{acme.org_id}/limits/att"
-    limits = {"sms_per_minute": 75, "sms_unit": "segment", "mms_per_minute": 50}
+    limits: dict[str, Any] = {"sms_per_minute": 75, "sms_unit": "segment", "mms_per_minute": 50}
     for version in (1, 2):
         put = await office.good("PUT", path, office.operator, **limits, segments_per_day=None)
         assert put["version"] == version

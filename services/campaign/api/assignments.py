@@ -17,7 +17,7 @@ from services.campaign.api.calls import (
     Words,
     answer,
 )
-from services.campaign.api.conversations import ConversationLine
+from services.campaign.api.conversations import ConversationLine, Queued
 from services.campaign.domain import why_no_initials
 from services.campaign.store import campaigns, conversations, reports
 from services.campaign.store.messages import Initial
@@ -100,18 +100,6 @@ class Assignments(Answer):
     """All campaigns that the caller sends for."""
 
     items: list[AssignmentLine]
-
-
-class QueuedShown(Answer):
-    """A text that is on its way; by the campaign's hours it goes at `goes_at` or later."""
-
-    message_id: str
-    status: str
-    text: str
-    segments: int
-    queued_at: datetime
-    goes_at: datetime
-    note: str
 
 
 async def show_all(call: Call) -> web.StreamResponse:
@@ -197,9 +185,7 @@ async def send(call: Call) -> web.StreamResponse:
     wanted = await call.body(TextWanted)
     async with call.transaction() as tx:
         queued = await sending.send(tx, call.caller, message_id, wanted.text)
-    return answer(
-        QueuedShown.model_validate(queued), status=202, location=f"/messages/{message_id}"
-    )
+    return answer(Queued.model_validate(queued), status=202, location=f"/messages/{message_id}")
 
 
 ROUTES = (

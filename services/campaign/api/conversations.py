@@ -84,7 +84,7 @@ class Conversations(Answer):
 
 
 class Queued(Answer):
-    """An answer that is on its way; by the campaign's hours it goes at `goes_at` or later."""
+    """A text that is on its way; by the campaign's hours it goes at `goes_at` or later."""
 
     message_id: str
     status: str

@@ -118,6 +118,13 @@ async def show_all(call: Call) -> web.StreamResponse:
     return answer(Organizations(items=[Organization(**row) for row in rows]))
 
 
+async def show(call: Call) -> web.StreamResponse:
+    """One organization."""
+    async with call.transaction() as tx:
+        row = await store.get(tx, call.id("organization_id"))
+    return answer(Organization(**row))
+
+
 async def put_limits(call: Call) -> web.StreamResponse:
     """Set the limits with a carrier, and tell."""
     org_id, carrier = call.id("organization_id"), _carrier(call)
@@ -155,7 +162,7 @@ async def show_own_limits(call: Call) -> web.StreamResponse:
 
 async def _limits(call: Call, org_id: str) -> web.StreamResponse:
     async with call.transaction() as tx:
-        await store.check(tx, org_id)
+        await store.get(tx, org_id)
         rows = await store.limits(tx, org_id)
     return answer(AllLimits(items=[Limits(**row) for row in rows]))
 
@@ -165,7 +172,7 @@ async def register_use_case(call: Call) -> web.StreamResponse:
     org_id, use_case_id = call.id("organization_id"), new_id()
     wanted = await call.body(NewUseCase)
     async with call.transaction() as tx:
-        await store.check(tx, org_id)
+        await store.get(tx, org_id)
         now = await tx.now()
         await store.add_use_case(tx, org_id, use_case_id, at=now, **wanted.model_dump())
         tx.tell(
@@ -177,7 +184,7 @@ async def register_use_case(call: Call) -> web.StreamResponse:
             )
         )
     made = UseCase(use_case_id=use_case_id, registered_at=now, **wanted.model_dump())
-    return answer(made, status=201, location=f"/organizations/{org_id}/use-cases")
+    return answer(made, status=201, location=f"/organizations/{org_id}/use-cases/{use_case_id}")
 
 
 async def show_use_cases(call: Call) -> web.StreamResponse:
@@ -190,9 +197,19 @@ async def show_own_use_cases(call: Call) -> web.StreamResponse:
     return await _use_cases(call, call.caller.org_id)
 
 
+async def show_use_case(call: Call) -> web.StreamResponse:
+    """One use case, for operators."""
+    async with call.transaction() as tx:
+        rows = await store.use_cases(tx, call.id("organization_id"))
+    for row in rows:
+        if row["use_case_id"] == call.id("use_case_id"):
+            return answer(UseCase(**row))
+    raise Refused("missing", "There is no such use case")
+
+
 async def _use_cases(call: Call, org_id: str) -> web.StreamResponse:
     async with call.transaction() as tx:
-        await store.check(tx, org_id)
+        await store.get(tx, org_id)
         rows = await store.use_cases(tx, org_id)
     return answer(UseCases(items=[UseCase(**row) for row in rows]))
 
@@ -202,10 +219,12 @@ ONE = "/organizations/{organization_id}"
 ROUTES = (
     Route("POST", "/organizations", OPERATORS, create),
     Route("GET", "/organizations", OPERATORS, show_all),
+    Route("GET", ONE, OPERATORS, show),
     Route("PUT", ONE + "/limits/{carrier}", OPERATORS, put_limits),
     Route("GET", ONE + "/limits", OPERATORS, show_limits),
     Route("GET", "/limits", ADMINS, show_own_limits),
     Route("POST", ONE + "/use-cases", OPERATORS, register_use_case),
     Route("GET", ONE + "/use-cases", OPERATORS, show_use_cases),
+    Route("GET", ONE + "/use-cases/{use_case_id}", OPERATORS, show_use_case),
     Route("GET", "/use-cases", ADMINS, show_own_use_cases),
 )

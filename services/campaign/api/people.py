@@ -67,7 +67,8 @@ class Me(Answer):
 
 async def add_by_operator(call: Call) -> web.StreamResponse:
     """An admin or a sender of any organization."""
-    return await _add(call, call.id("organization_id"), await call.body(NewPerson))
+    org_id = call.id("organization_id")
+    return await _add(call, org_id, await call.body(NewPerson), f"/organizations/{org_id}")
 
 
 async def add_by_admin(call: Call) -> web.StreamResponse:
@@ -75,20 +76,20 @@ async def add_by_admin(call: Call) -> web.StreamResponse:
     wanted = await call.body(NewPerson)
     if wanted.role != "sender":
         raise Refused("forbidden", "an operator adds admins", field="role")
-    return await _add(call, call.caller.org_id, wanted)
+    return await _add(call, call.caller.org_id, wanted, "")
 
 
-async def _add(call: Call, org_id: str, wanted: NewPerson) -> web.StreamResponse:
+async def _add(call: Call, org_id: str, wanted: NewPerson, place: str) -> web.StreamResponse:
     person_id, token = new_id(), new_token()
     async with call.transaction() as tx:
-        await organizations.check(tx, org_id)
+        await organizations.get(tx, org_id)
         now = await tx.now()
         await store.add(tx, org_id, person_id, at=now, **wanted.model_dump())
         await store.add_token(
             tx, org_id, new_id(), person_id=person_id, digest=digest(token), at=now
         )
     made = PersonWithToken(person_id=person_id, created_at=now, token=token, **wanted.model_dump())
-    return answer(made, status=201, location="/people")
+    return answer(made, status=201, location=f"{place}/people/{person_id}")
 
 
 async def show_of(call: Call) -> web.StreamResponse:
@@ -103,9 +104,25 @@ async def show_own(call: Call) -> web.StreamResponse:
 
 async def _show(call: Call, org_id: str) -> web.StreamResponse:
     async with call.transaction() as tx:
-        await organizations.check(tx, org_id)
+        await organizations.get(tx, org_id)
         rows = await store.listed(tx, org_id)
     return answer(People(items=[Person(**row) for row in rows]))
+
+
+async def show_one_of(call: Call) -> web.StreamResponse:
+    """Somebody of an organization, for operators."""
+    return await _show_one(call, call.id("organization_id"))
+
+
+async def show_one(call: Call) -> web.StreamResponse:
+    """Somebody of the admin's own organization."""
+    return await _show_one(call, call.caller.org_id)
+
+
+async def _show_one(call: Call, org_id: str) -> web.StreamResponse:
+    async with call.transaction() as tx:
+        row = await store.get(tx, org_id, call.id("person_id"))
+    return answer(Person(**row))
 
 
 async def me(call: Call) -> web.StreamResponse:
@@ -122,10 +139,14 @@ async def me(call: Call) -> web.StreamResponse:
     )
 
 
+ANY = "/organizations/{organization_id}/people"
+
 ROUTES = (
-    Route("POST", "/organizations/{organization_id}/people", OPERATORS, add_by_operator),
-    Route("GET", "/organizations/{organization_id}/people", OPERATORS, show_of),
+    Route("POST", ANY, OPERATORS, add_by_operator),
+    Route("GET", ANY, OPERATORS, show_of),
+    Route("GET", ANY + "/{person_id}", OPERATORS, show_one_of),
     Route("POST", "/people", ADMINS, add_by_admin),
     Route("GET", "/people", ADMINS, show_own),
+    Route("GET", "/people/{person_id}", ADMINS, show_one),
     Route("GET", "/me", ANYBODY, me),
 )

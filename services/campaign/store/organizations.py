@@ -35,10 +35,15 @@ async def lock(tx: Transaction, org_id: str) -> None:
         raise Refused("missing", "There is no such organization")
 
 
-async def check(tx: Transaction, org_id: str) -> None:
-    """Raise Refused when there is no such organization."""
-    if not await tx.sql.fetchval("SELECT true FROM organizations WHERE org_id = $1", org_id):
+async def get(tx: Transaction, org_id: str) -> Record:
+    """An organization. Raises Refused when there is none."""
+    row = await tx.sql.fetchrow(
+        "SELECT org_id AS organization_id, name, created_at FROM organizations WHERE org_id = $1",
+        org_id,
+    )
+    if row is None:
         raise Refused("missing", "There is no such organization")
+    return row
 
 
 async def next_version(tx: Transaction, org_id: str, carrier: str) -> int:

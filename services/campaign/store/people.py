@@ -80,6 +80,21 @@ async def listed(tx: Transaction, org_id: str) -> Sequence[Record]:
     )
 
 
+async def get(tx: Transaction, org_id: str, person_id: str) -> Record:
+    """Somebody of an organization. Raises Refused when there is nobody like that."""
+    row = await tx.sql.fetchrow(
+        """
+        SELECT person_id, role, name, email, created_at FROM people
+        WHERE org_id = $1 AND person_id = $2
+        """,
+        org_id,
+        person_id,
+    )
+    if row is None:
+        raise Refused("missing", "There is no such person")
+    return row
+
+
 async def known(tx: Transaction, org_id: str, person_ids: Sequence[str]) -> set[str]:
     """Which of these people the organization has."""
     rows = await tx.sql.fetch(
