@@ -17,7 +17,6 @@ from pydantic import (
     Field,
     NonNegativeInt,
     PlainSerializer,
-    PositiveInt,
     StringConstraints,
     WithJsonSchema,
 )
@@ -89,6 +88,9 @@ OpenHours = Annotated[
         }
     ),
 ]
+# What fits the columns that it will stand in.
+Cap = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Revision = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Carrier = Literal["att", "tmobile", "verizon", "other"]
 Kind = Literal["initial", "reply"]
 Channel = Literal["sms", "mms"]
@@ -147,11 +149,11 @@ class LimitsChanged(Event):
 
     carrier: Carrier
     use_case_id: Id | None = None
-    version: PositiveInt
-    sms_per_minute: NonNegativeInt | None
+    version: Revision
+    sms_per_minute: Cap | None
     sms_unit: Literal["segment", "message"]
-    mms_per_minute: NonNegativeInt | None
-    segments_per_day: NonNegativeInt | None
+    mms_per_minute: Cap | None
+    segments_per_day: Cap | None
     day_zone: Name = "America/Los_Angeles"
 
 
@@ -164,7 +166,7 @@ class CampaignLaunched(CampaignEvent):
     area_codes: tuple[AreaCode, ...] = ()
     window: Window
     hours: OpenHours
-    revision: PositiveInt
+    revision: Revision
     number: Phone | None = None
 
 
@@ -173,14 +175,14 @@ class WindowChanged(CampaignEvent):
 
     window: Window
     hours: OpenHours
-    revision: PositiveInt
+    revision: Revision
 
 
 class WindowClosed(CampaignEvent):
     """The initial sending window has ended."""
 
     closed_at: Instant
-    revision: PositiveInt
+    revision: Revision
 
 
 # --- numbers --------------------------------------------------------------------------------

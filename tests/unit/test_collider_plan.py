@@ -1,0 +1,206 @@
+"""Which messages may go now: the order, the limits that apply together, and when to ask again."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from services.collider.domain import OPTED_OUT, TOO_LARGE
+from services.collider.plan import BETWEEN_CLAIMS, Bucket, Candidate, Lane, Plan, Quota, Room, plan
+from shared.events import Channel, Kind
+from shared.rules import meters
+from shared.rules.limits import CAUTIOUS, ORGANIZATION, Limits
+
+# Noon in Los Angeles.
+NOW = datetime(2026, 10, 20, 19, tzinfo=UTC)
+TODAY = date(2026, 10, 20)
+NEXT_MIDNIGHT = datetime(2026, 10, 21, 7, tzinfo=UTC)
+
+
+def limits(
+    scope: str = ORGANIZATION,
+    sms: int | None = None,
+    *,
+    mms: int | None = None,
+    day: int | None = None,
+) -> Limits:
+    return Limits(scope, sms, "segment", mms, day)
+
+
+def lane(
+    lane_id: int, kind: Kind = "initial", *, use_case: str = "a", channel: Channel = "sms"
+) -> Lane:
+    return Lane(lane_id, use_case, kind, channel)
+
+
+class Waiting:
+    """A bucket and what waits in its lanes, planned as the claim does it."""
+
+    def __init__(self, *told: Limits, lanes: list[tuple[Lane, list[int]]], **known: object) -> None:
+        fields: dict[str, object] = {"meters": {}, "quotas": {}, **known}
+        self.bucket = Bucket(
+            "org", "att", {one.use_case_id: one for one in told}, CAUTIOUS["att"],
+            lanes=[one for one, _ in lanes], **fields,  # type: ignore[arg-type]
+        )  # fmt: skip
+        self.heads = {
+            one.lane_id: [
+                Candidate(one.lane_id, "org", f"{one.lane_id}-{index}", index + 1, segments)
+                for index, segments in enumerate(costs)
+            ]
+            for one, costs in lanes
+        }
+
+    def plan(self, now: datetime = NOW, *, most: int = 500) -> Plan:
+        room = Room(self.bucket, now)
+        asked = {one.lane_id: room.appetite(one, most) for one in self.bucket.lanes}
+        found = {lane_id: self.heads[lane_id][:count] for lane_id, count in asked.items()}
+        return plan(self.bucket, room, asked, found, now, most=most)
+
+
+def gone(result: Plan) -> list[str]:
+    return [one.candidate.message_id for one in result.chosen]
+
+
+def test_without_a_cap_all_go_and_the_lane_is_empty() -> None:
+    result = Waiting(limits(), lanes=[(lane(1), [1, 1, 1])]).plan()
+    assert gone(result) == ["1-0", "1-1", "1-2"]
+    assert result.emptied == [1]
+    assert result.due_at is None
+
+
+def test_lanes_go_in_the_order_given() -> None:
+    waiting = Waiting(
+        limits(sms=60), lanes=[(lane(1, "reply", use_case="b"), [1]), (lane(2), [1, 1, 1])]
+    )
+    # A fresh meter for one-segment texts takes one, and a little that leaks between claims.
+    assert gone(waiting.plan()) == ["1-0"]
+
+
+def test_a_message_is_charged_to_all_limits_that_apply_or_to_none() -> None:
+    waiting = Waiting(limits(sms=6000), limits("a", sms=60), lanes=[(lane(1), [1] * 50)])
+    result = waiting.plan()
+    assert len(result.chosen) == 1
+    assert result.meters[ORGANIZATION, "sms"].level(NOW) == pytest.approx(1, abs=1e-3)
+    assert result.meters["a", "sms"].level(NOW) == pytest.approx(1, abs=1e-3)
+
+
+def test_another_use_case_goes_on_when_one_has_no_room() -> None:
+    waiting = Waiting(
+        limits("a", sms=1), limits("b", sms=6000),
+        lanes=[(lane(1), [1, 1]), (lane(2, use_case="b"), [1] * 5)],
+    )  # fmt: skip
+    assert gone(waiting.plan()) == ["1-0", *(f"2-{index}" for index in range(5))]
+
+
+def test_mms_and_sms_have_minutes_of_their_own() -> None:
+    waiting = Waiting(
+        limits(sms=1, mms=1),
+        lanes=[(lane(1), [1, 1]), (lane(2, channel="mms"), [1, 1])],
+    )
+    assert gone(waiting.plan()) == ["1-0", "2-0"]
+
+
+def test_small_texts_do_not_eat_the_room_that_a_large_reply_waits_for() -> None:
+    full = meters.poured(meters.fitted(meters.fresh(100, NOW), 10, NOW), 4, NOW)
+    waiting = Waiting(
+        limits(sms=100),
+        lanes=[(lane(1, "reply"), [10]), (lane(2), [1] * 20)],
+        meters={(ORGANIZATION, "sms"): full},
+    )
+    later = NOW + timedelta(seconds=6)
+    assert 5 < full.room(later) < 10
+    result = waiting.plan(later)
+    assert gone(result) == []
+    assert result.due_at == full.room_at(10, later)
+
+
+def test_a_text_dearer_than_the_whole_limit_is_refused_and_blocks_nobody() -> None:
+    result = Waiting(limits(sms=5), lanes=[(lane(1), [6, 1])]).plan()
+    assert [(head.message_id, why) for head, why in result.refused] == [("1-0", TOO_LARGE)]
+    assert gone(result) == ["1-1"]
+
+
+def test_a_contact_who_opted_out_while_it_waited_gets_nothing() -> None:
+    waiting = Waiting(limits(), lanes=[(lane(1), [1])])
+    waiting.heads[1] = [Candidate(1, "org", "1-0", 1, 1, opted_out=True)]
+    result = waiting.plan()
+    assert gone(result) == []
+    assert result.refused == [(waiting.heads[1][0], OPTED_OUT)]
+
+
+def test_a_closed_limit_only_waits_for_a_change() -> None:
+    result = Waiting(limits(sms=0), lanes=[(lane(1), [1])]).plan()
+    assert gone(result) == []
+    assert not result.refused
+    assert result.due_at is None
+
+
+def test_a_used_up_day_waits_for_the_carriers_midnight() -> None:
+    waiting = Waiting(
+        limits(day=10),
+        lanes=[(lane(1), [1])],
+        quotas={(ORGANIZATION, TODAY): Quota(TODAY, 10, full=False)},
+    )
+    result = waiting.plan()
+    assert gone(result) == []
+    assert result.due_at == NEXT_MIDNIGHT
+
+
+def test_the_last_segments_of_a_day_go_to_who_fits() -> None:
+    waiting = Waiting(
+        limits(day=10),
+        lanes=[(lane(1), [3]), (lane(2), [2])],
+        quotas={(ORGANIZATION, TODAY): Quota(TODAY, 8, full=False)},
+    )
+    assert gone(waiting.plan()) == ["2-0"]
+
+
+def test_a_day_that_the_carrier_called_full_is_over_whatever_we_counted() -> None:
+    waiting = Waiting(
+        limits(day=10),
+        lanes=[(lane(1), [1])],
+        quotas={(ORGANIZATION, TODAY): Quota(TODAY, 0, full=True)},
+    )
+    assert gone(waiting.plan()) == []
+
+
+def test_nothing_is_claimed_in_the_last_moment_before_the_carriers_midnight() -> None:
+    waiting = Waiting(limits(day=10), lanes=[(lane(1), [1])])
+    just_before = NEXT_MIDNIGHT - timedelta(milliseconds=200)
+    assert gone(waiting.plan(just_before)) == []
+    assert waiting.plan(just_before).due_at == NEXT_MIDNIGHT
+    assert gone(waiting.plan(NEXT_MIDNIGHT)) == ["1-0"]
+
+
+def test_the_organizations_day_is_counted_even_where_nothing_limits_it() -> None:
+    result = Waiting(limits(), lanes=[(lane(1), [3])]).plan()
+    assert list(result.spent()) == [(ORGANIZATION, TODAY, 3)]
+
+
+def test_a_use_case_with_a_day_of_its_own_is_charged_there_too() -> None:
+    result = Waiting(limits("a", day=10), lanes=[(lane(1), [3])]).plan()
+    assert list(result.spent()) == [(ORGANIZATION, TODAY, 3), ("a", TODAY, 3)]
+
+
+def test_what_nobody_limited_has_the_operators_cautious_limit() -> None:
+    result = Waiting(lanes=[(lane(1), [1] * 100)]).plan()
+    assert 0 < len(result.chosen) < 5
+
+
+def test_no_more_are_chosen_than_can_be_called() -> None:
+    result = Waiting(limits(), lanes=[(lane(1), [1] * 10), (lane(2), [1] * 10)]).plan(most=3)
+    assert len(result.chosen) == 3
+    assert result.due_at == NOW + BETWEEN_CLAIMS
+    assert result.cursors == {1: 3}
+
+
+def test_a_lane_that_was_not_read_to_its_end_is_looked_at_again() -> None:
+    result = Waiting(limits(sms=6000), lanes=[(lane(1), [1] * 500)]).plan()
+    assert result.emptied == []
+    assert result.due_at is not None
+    assert result.due_at <= NOW + timedelta(seconds=0.25)
+
+
+def test_a_bucket_whose_lanes_are_all_shut_waits_for_the_next_opening() -> None:
+    opens_at = NOW + timedelta(hours=3)
+    result = Waiting(limits(), lanes=[], opens_at=opens_at).plan()
+    assert result.due_at == opens_at
