@@ -28,10 +28,10 @@ fmt: setup  ## Put the code into its one format and repair what the linter can
 	@$(RUN) ruff format .
 
 up: setup  ## Start the platform in the background; prints addresses, tokens, curl lines
-	@$(RUN) deploy.local.up
+	@$(RUN) deploy.local.stay up
 
 down:  ## Stop what `make up` started
-	@test ! -x $(PYTHON) || $(RUN) deploy.local.down
+	@test ! -x $(PYTHON) || $(RUN) deploy.local.stay down
 
 contracts: setup  ## Write the JSON Schema of every event to shared/contracts
 	@$(RUN) shared.contracts

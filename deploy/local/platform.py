@@ -128,6 +128,7 @@ class Platform:
         self.mailbox = Mailbox(mail)
         self.logs = logs or local_folder() / "logs"
         self.death: ChildDied | None = None
+        self.services = tuple(services)
         counts = {SANDBOX: 1, **dict.fromkeys(services, 1), **(replicas or {})}
         self._replicas = [Replica(name, i) for name, count in counts.items() for i in range(count)]
         self._settings = settings or {}
@@ -223,6 +224,21 @@ class Platform:
             "SLUICE_WEBHOOK_URL": self._webhook_url(replica),
             **self._settings.get(service, {}),
         }
+
+    async def operator_token(self) -> str:
+        """A new operator's token, by the campaign service's own command."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "services.campaign.operator_token",
+            cwd=ROOT,
+            env=self.environment("campaign"),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        output, _ = await process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"services.campaign.operator_token ended with {process.returncode}")
+        return output.decode().strip()
 
     async def kill(
         self, service: str, index: int = 0, number: signal.Signals = signal.SIGKILL
