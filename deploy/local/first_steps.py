@@ -14,10 +14,10 @@ from deploy.local.platform import SANDBOX, Platform
 PROFILE = "example-profile"
 PROVIDER_CAMPAIGN = "CEXAMPL"
 CONTACTS = """\
-first_name,last_name,phone
-Ada,Example,+13102345678
-Ben,Example,+13104345678
-Cleo,Example,+13106345678
+first_name,last_name,phone,carrier
+Ada,Example,+13102345678,att
+Ben,Example,+13104345678,tmobile
+Cleo,Example,+13106345678,verizon
 """
 
 
