@@ -17,13 +17,14 @@ from shared.clock import ManualClock
 from shared.consumer import record
 from shared.database import Database
 from shared.envelope import Received
-from shared.events import Event
+from shared.events import CampaignEvent, Event
 from shared.ids import new_id
 
-NOON = datetime.fromisoformat("2026-10-20T12:00:00-04:00")
+NOON = datetime.fromisoformat("2026-10-20T16:00:00+00:00")
 NEW_YORK = {"opens": "9:00", "closes": "21:00", "time_zone": "America/New_York"}
 
 Told = TypeVar("Told", bound=Event)
+ToldOf = TypeVar("ToldOf", bound=CampaignEvent)
 
 
 @dataclass
@@ -47,22 +48,29 @@ class Desk:
         self.clock = clock
         self.operator = operator
 
-    async def call(
-        self, method: str, path: str, token: str = "", *, data: bytes | None = None, **body: Any
+    async def call(self, method: str, path: str, token: str = "", /, **body: Any) -> Reply:
+        sent = json.dumps(body).encode() if body else None
+        return await self._request(method, path, token, sent, "application/json")
+
+    async def send_file(self, path: str, token: str, data: bytes) -> Reply:
+        return await self._request("POST", path, token, data, "text/csv")
+
+    async def _request(
+        self, method: str, path: str, token: str, data: bytes | None, kind: str
     ) -> Reply:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        sent = data if data is not None else json.dumps(body).encode() if body else None
-        kind = "application/json" if body else "text/csv"
+        headers = {"Content-Type": kind}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
         async with self.client.request(
-            method, f"/api/v1{path}", data=sent, headers={**headers, "Content-Type": kind}
+            method, f"/api/v1{path}", data=data, headers=headers
         ) as response:
             raw = await response.read()
             found = json.loads(raw) if "json" in response.content_type else raw.decode()
             return Reply(response.status, found, dict(response.headers))
 
-    async def good(self, method: str, path: str, token: str = "", **rest: Any) -> Reply:
+    async def good(self, method: str, path: str, token: str = "", /, **body: Any) -> Reply:
         """A call that has to succeed."""
-        reply = await self.call(method, path, token, **rest)
+        reply = await self.call(method, path, token, **body)
         assert reply.status < 300, (method, path, reply.status, reply.body)
         return reply
 
@@ -105,6 +113,10 @@ class Desk:
                 found.append(item.event)
         return found
 
+    async def told_of(self, kind: type[ToldOf], campaign_id: str) -> list[ToldOf]:
+        """Those about one campaign."""
+        return [event for event in await self.told(kind) if event.campaign_id == campaign_id]
+
     async def rows(self, table: str) -> int:
         async with self.database.connection() as connection:
             count: int = await connection.fetchval(f"SELECT count(*) FROM {table}")
@@ -137,7 +149,7 @@ class Organization:
     async def contacts(self, rows: int = 10, first: int = 0) -> str:
         lines = [f"+1303200{first + row:04d},Carl{row},att,Boulder" for row in range(rows)]
         table = "\n".join(["phone,first_name,carrier,town", *lines]).encode()
-        made = await self.desk.good("POST", "/contact-lists?name=all", self.admin, data=table)
+        made = await self.desk.send_file("/contact-lists?name=all", self.admin, table)
         assert made["contacts"] == rows
         found: str = made["contact_list_id"]
         return found

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from services.campaign import sending
 from services.campaign.api.calls import (
@@ -14,16 +14,14 @@ from services.campaign.api.calls import (
     Body,
     Call,
     Route,
-    Words,
     answer,
 )
 from services.campaign.api.conversations import ConversationLine, Queued
 from services.campaign.domain import why_no_initials
 from services.campaign.store import campaigns, conversations, reports
 from services.campaign.store.messages import Initial
+from shared.events import Body as Text
 from shared.events import OpenHours
-
-Text = Annotated[Words, StringConstraints(min_length=1, max_length=sending.TEXT_MOST)]
 
 
 class BatchWanted(Body):

@@ -6,10 +6,10 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.campaign.domain import Caller, Refused, Role
 from services.campaign.settings import CampaignSettings
@@ -50,15 +50,6 @@ class Answer(BaseModel):
     """What an answer holds. Times are UTC."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
-
-
-def _without_nul(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("must not hold a NUL character")
-    return text
-
-
-Words = Annotated[str, AfterValidator(_without_nul)]
 
 
 class Call:

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, time
 from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field
 
 from services.campaign import launching, scripts
-from services.campaign.api.calls import ADMINS, Answer, Body, Call, Route, Words, answer
+from services.campaign.api.calls import ADMINS, Answer, Body, Call, Route, answer
 from services.campaign.api.organizations import Zone
 from services.campaign.domain import (
     BATCH_SIZE,
@@ -27,6 +27,7 @@ from services.campaign.store import campaigns as store
 from services.campaign.store import contacts, numbers, reports
 from shared.database import Transaction
 from shared.events import AreaCode, Id, Instant, Name, OpenHours, Url
+from shared.events import Body as Text
 from shared.ids import new_id
 from shared.rules.hours import DEFAULT_CLOSES, DEFAULT_OPENS, parse_clock
 from shared.rules.segments import count, segments_of
@@ -39,7 +40,7 @@ def _clock(text: Any) -> time:
 
 
 Clock = Annotated[time, BeforeValidator(_clock)]
-Script = Annotated[Words, StringConstraints(min_length=1, max_length=1600)]
+Script = Annotated[Text, Field(min_length=1)]
 MediaUrls = Annotated[tuple[Url, ...], Field(max_length=10)]
 AreaCodes = Annotated[tuple[AreaCode, ...], Field(max_length=50)]
 BatchSize = Annotated[int, Field(ge=1, le=1000)]

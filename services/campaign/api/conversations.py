@@ -7,9 +7,10 @@ from aiohttp import web
 from pydantic import Field, StringConstraints
 
 from services.campaign import sending
-from services.campaign.api.calls import PAGE, PAGE_MOST, SENDERS, Answer, Body, Call, Route, Words
+from services.campaign.api.calls import PAGE, PAGE_MOST, SENDERS, Answer, Body, Call, Route
 from services.campaign.api.calls import answer as answered
 from services.campaign.store import conversations as store
+from shared.events import Body as Words
 from shared.events import Id
 from shared.ids import new_id
 
@@ -26,7 +27,7 @@ class ConversationsQuery(Body):
 class NewReply(Body):
     """An answer to a contact."""
 
-    text: Annotated[Words, StringConstraints(min_length=1, max_length=sending.TEXT_MOST)]
+    text: Words
 
 
 class ConversationLine(Answer):

@@ -1,0 +1,192 @@
+"""Who reaches what: every route, with every wrong token."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.campaign.api.app import ROUTES
+from services.campaign.api.calls import ADMINS, ANYBODY, OPERATORS, SENDERS, Route
+from shared.events import MessageReceived
+from tests.campaign_desk import NEW_YORK, NOON, Desk, Organization, Reply, Sender, desk
+
+PHONE = "+13032000000"
+
+
+@pytest.fixture
+async def office(database_url: str) -> AsyncIterator[Desk]:
+    async with desk(database_url) as found:
+        yield found
+
+
+class Mine:
+    """An organization with one of everything, whose ids fill in the routes' paths."""
+
+    def __init__(self, organization: Organization, sender: Sender, ids: dict[str, str]) -> None:
+        self.organization = organization
+        self.sender = sender
+        self.ids = ids
+
+    def path(self, route: Route) -> str:
+        return route.path.format_map({**self.ids, "carrier": "att"})
+
+    def token(self, route: Route, operator: str) -> str:
+        """The token of somebody who may ask this."""
+        if route.roles == OPERATORS:
+            return operator
+        return self.organization.admin if route.roles == ADMINS else self.sender.token
+
+
+async def one_of_everything(office: Desk) -> Mine:
+    acme = await office.organization()
+    sue = await acme.sender()
+    contact_list_id = await acme.contacts(4)
+    campaign_id = await acme.launch(sue, contact_list_id=contact_list_id)
+    waiting = await office.good("GET", f"/campaigns/{campaign_id}/assignment", sue.token)
+    message_id = waiting["messages"][0]["message_id"]
+    await office.good("POST", f"/messages/{message_id}/send", sue.token)
+    await office.hear(
+        MessageReceived(
+            org_id=acme.org_id, campaign_id=campaign_id, sender=PHONE, to="+12125550100",
+            text="hello", received_at=NOON,
+        )
+    )  # fmt: skip
+    talks = await office.good("GET", "/conversations", sue.token)
+    ids = {
+        "organization_id": acme.org_id,
+        "use_case_id": acme.use_case_id,
+        "person_id": sue.person_id,
+        "contact_list_id": contact_list_id,
+        "campaign_id": campaign_id,
+        "message_id": waiting["messages"][1]["message_id"],
+        "conversation_id": talks["items"][0]["conversation_id"],
+    }
+    return Mine(acme, sue, ids)
+
+
+def named(route: Route) -> str:
+    return f"{route.method} {route.path}"
+
+
+BODIES: dict[str, dict[str, object]] = {
+    "POST /campaigns/{campaign_id}/senders": {"person_ids": ["someone"]},
+    "POST /conversations/{conversation_id}/replies": {"text": "hi"},
+    "PATCH /campaigns/{campaign_id}": {"name": "Autumn"},
+}
+
+
+async def ask(office: Desk, route: Route, path: str, token: str) -> Reply:
+    return await office.call(route.method, path, token, **BODIES.get(named(route), {}))
+
+
+async def test_nobody_reaches_anything_without_a_token(office: Desk) -> None:
+    mine = await one_of_everything(office)
+    for route in ROUTES:
+        for token in ("", "sluice_wrong", "é"):
+            reply = await ask(office, route, mine.path(route), token)
+            assert reply.status == 401, named(route)
+            assert reply.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_a_role_that_may_not_ask_is_told_so(office: Desk) -> None:
+    mine = await one_of_everything(office)
+    tokens = {
+        "operator": office.operator,
+        "admin": mine.organization.admin,
+        "sender": mine.sender.token,
+    }
+    for route in ROUTES:
+        for role, token in tokens.items():
+            if role not in route.roles:
+                reply = await ask(office, route, mine.path(route), token)
+                assert reply.status == 403, (named(route), role)
+
+
+async def test_another_organizations_token_finds_nothing_on_any_route(office: Desk) -> None:
+    mine = await one_of_everything(office)
+    other = await office.organization("Other")
+    stranger = await other.sender()
+    before = await everything(office, mine)
+    walked = 0
+    for route in ROUTES:
+        for token in (other.admin, stranger.token):
+            reply = await ask(office, route, mine.path(route), token)
+            for value in mine.ids.values():
+                assert value not in str(reply.body), (named(route), reply.body)
+            if "{" in route.path:
+                assert reply.status in (403, 404), (named(route), reply.status)
+                if route.roles != OPERATORS and reply.status == 403:
+                    assert "role" in reply["detail"], (named(route), reply.body)
+                walked += 1
+    assert walked >= 2 * sum("{" in route.path for route in ROUTES)
+    assert await everything(office, mine) == before
+
+
+async def everything(office: Desk, mine: Mine) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for route in ROUTES:
+        if route.method == "GET":
+            reply = await ask(office, route, mine.path(route), mine.token(route, office.operator))
+            assert reply.status == 200, (named(route), reply.body)
+            found[named(route)] = reply.body if route.roles != OPERATORS else None
+    return found
+
+
+async def test_every_role_of_a_route_is_one_of_the_few_kinds() -> None:
+    assert {route.roles for route in ROUTES} <= {OPERATORS, ADMINS, SENDERS, ANYBODY}
+    assert len({named(route) for route in ROUTES}) == len(ROUTES)
+
+
+async def test_ids_of_another_organization_do_not_fit_into_a_campaign(office: Desk) -> None:
+    mine = await one_of_everything(office)
+    other = await office.organization("Other")
+    own_list = await other.contacts(2)
+    plan = {"name": "x", "script": "Hi", "hours": NEW_YORK}
+    for field, differs in {
+        "use_case_id": {
+            "use_case_id": mine.ids["use_case_id"],
+            "contact_list_id": own_list,
+        },
+        "contact_list_id": {
+            "use_case_id": other.use_case_id,
+            "contact_list_id": mine.ids["contact_list_id"],
+        },
+    }.items():
+        reply = await office.call("POST", "/campaigns", other.admin, **plan, **differs)
+        assert (reply.status, reply["field"]) == (422, field)
+    draft = await other.draft(contact_list_id=own_list)
+    reply = await office.call(
+        "POST", f"/campaigns/{draft}/senders", other.admin, person_ids=[mine.sender.person_id]
+    )
+    assert (reply.status, reply["field"]) == (422, "person_ids.0")
+
+
+async def test_an_admin_adds_senders_and_no_admins(office: Desk) -> None:
+    acme = await office.organization()
+    reply = await office.call(
+        "POST", "/people", acme.admin, name="Eve", email="eve@example.org", role="admin"
+    )
+    assert (reply.status, reply["field"]) == (403, "role")
+    twice = await asyncio.gather(
+        *(
+            office.call("POST", "/people", acme.admin, name="Sue", email=email)
+            for email in ("sue@example.org", "SUE@example.org")
+        )
+    )
+    assert sorted(reply.status for reply in twice) == [201, 409]
+
+
+async def test_a_token_is_kept_as_its_hash_alone(office: Desk) -> None:
+    acme = await office.organization()
+    async with office.database.connection() as connection:
+        kept = await connection.fetch("SELECT tokens::text FROM tokens")
+    assert not [row for row in kept if acme.admin in row["tokens"]]
+    me = await office.good("GET", "/me", acme.admin)
+    assert (me["role"], me["organization_id"]) == ("admin", acme.org_id)
+    assert (await office.good("GET", "/me", office.operator))["organization_id"] is None
+
+
+@pytest.mark.parametrize("path", ["/campaigns/%00", "/campaigns/a%20b", f"/campaigns/{'x' * 65}"])
+async def test_an_id_that_nothing_can_have_is_not_found(office: Desk, path: str) -> None:
+    acme = await office.organization()
+    assert (await office.call("GET", path, acme.admin)).status == 404
