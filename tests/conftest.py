@@ -87,8 +87,11 @@ def _queue_names(prefix: str) -> list[str]:
     """Every queue that any service could have declared: deleting one that is not there is fine."""
     services = [folder.name for folder in SERVICES.iterdir() if folder.is_dir()]
     queues = [
-        queue.name
-        for service in services
-        for queue in queues_for(prefix, service, Event.__subclasses__())
+        queue.name for service in services for queue in queues_for(prefix, service, _kinds(Event))
     ]
     return [*queues, *(f"{queue}.dead" for queue in queues)]
+
+
+def _kinds(event: type[Event]) -> set[type[Event]]:
+    below = event.__subclasses__()
+    return {*below, *(kind for one in below for kind in _kinds(one))}

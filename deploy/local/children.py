@@ -143,12 +143,14 @@ class Child:
 
 
 class ChildDied(Exception):
-    """A child ended though nobody asked it to; the text names it and shows the end of its log."""
+    """A child ended by itself or does not answer; the text names it and shows its last words."""
 
     def __init__(self, child: Child) -> None:
         self.child = child
         tail = f"; the end of {child.log}:\n{child.log_tail()}" if child.log else ""
-        super().__init__(f"{child.name} ended with {child.process.poll()}{tail}")
+        code = child.process.poll()
+        what = "does not answer" if code is None else f"ended with {code}"
+        super().__init__(f"{child.name} {what}{tail}")
 
 
 class Run:

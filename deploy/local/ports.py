@@ -45,6 +45,7 @@ def wait_until_it_answers(
     deadline = time.monotonic() + within_s
     while not answers(port, hello, reply):
         if not child.is_alive() or time.monotonic() > deadline:
+            died = ChildDied(child)
             run.stop([child])
-            raise ChildDied(child)
+            raise died
         time.sleep(0.02)

@@ -10,12 +10,14 @@ import argparse
 import os
 import re
 import shlex
+import socket
 import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from deploy.local.children import Child, ChildDied, Run, raise_on_signals
 from deploy.local.postgres import start_postgres
@@ -47,6 +49,7 @@ class PrivateServers:
         for name, url in self.environment().items():
             if url:
                 say(f"  Using {name}: {without_password(url)}")
+                _require_listener(name, url)
         if self.database_url and self.amqp_url:
             return self
         with ExitStack() as stack:
@@ -110,6 +113,19 @@ def without_password(url: str) -> str:
     return re.sub(r"(//[^:/@]*):[^@]*@", r"\1:***@", url)
 
 
+def _require_listener(name: str, url: str) -> None:
+    """Say at once when nobody is there: the services themselves would wait for it patiently."""
+    parts = urlsplit(url)
+    ports = {"postgresql": 5432, "postgres": 5432, "amqp": 5672, "amqps": 5671}
+    port = parts.port or ports.get(parts.scheme)
+    if not parts.hostname or not port:
+        return  # a socket's path or several hosts: for the driver to judge
+    try:
+        socket.create_connection((parts.hostname, port), timeout=5).close()
+    except OSError as error:
+        raise SetupError(f"Nobody answers at {without_password(url)} ({name}): {error}") from error
+
+
 def main() -> int:
     """Keep a pair of servers up until Ctrl-C, a SIGTERM, or the end of one of them."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local.servers", description=__doc__)
@@ -117,11 +133,13 @@ def main() -> int:
     options = parser.parse_args()
     raise_on_signals()
     addresses = local_folder() / "servers.env"
+    text = ""
     try:
         with PrivateServers(durable=not options.fast) as servers:
             lines = [f"export {k}={shlex.quote(v)}" for k, v in servers.environment().items()]
             addresses.touch(0o600)
-            addresses.write_text("\n".join(lines) + "\n")
+            text = "\n".join(lines) + "\n"
+            addresses.write_text(text)
             say("\n".join(["", *lines, "", f"(also in {addresses}) Ctrl-C stops them."]))
             while not (dead := servers.dead()):
                 time.sleep(0.5)
@@ -132,7 +150,9 @@ def main() -> int:
         say(str(error))
         return 1
     finally:
-        addresses.unlink(missing_ok=True)
+        # Another pair of this checkout may have written its own meanwhile.
+        if addresses.exists() and addresses.read_text() == text:
+            addresses.unlink()
 
 
 if __name__ == "__main__":
