@@ -111,5 +111,4 @@ class Mailer:
                     kind=delivery.notice.kind,
                     state=after.state,
                     tries=after.tries,
-                    said=after.error,
                 )

@@ -65,8 +65,10 @@ class Provisioner:
         lease = new_id()
         started = time.monotonic()
         claimed = await self._claim(lease)
-        await asyncio.gather(*(self._do(order, act, lease, started) for order, act in claimed))
-        return len(claimed) == ORDERS_MOST
+        ready = await asyncio.gather(
+            *(self._do(order, act, lease, started) for order, act in claimed)
+        )
+        return any(ready) or len(claimed) == ORDERS_MOST
 
     async def _claim(self, lease: str) -> list[tuple[Order, Act]]:
         async with self._database.transaction() as tx:
@@ -81,19 +83,20 @@ class Provisioner:
                 await store.put_intents(tx.sql, intents)
         return list(zip(intents, acts, strict=True))
 
-    async def _do(self, order: Order, act: Act, lease: str, started: float) -> None:
+    async def _do(self, order: Order, act: Act, lease: str, started: float) -> bool:
+        """One act of an order; whether its next one is due at once."""
         with structlog.contextvars.bound_contextvars(
             org_id=order.launch.org_id, campaign_id=order.launch.campaign_id
         ):
             # A process that was frozen since its claim must not call for somebody else's order.
             if time.monotonic() - started >= self._lease_s:
                 log.warning("lease ran out before the call", act=type(act).__name__)
-                return
+                return False
             answer = await self._answer(act)
             ACTS.labels(type(act).__name__, type(answer).__name__).inc()
             if isinstance(answer, NotTaken | Unclear):
                 log.warning("provider", act=type(act).__name__, answer=answer.reason)
-            await self._record(order, act, answer, lease)
+            return await self._record(order, act, answer, lease)
 
     async def _answer(self, act: Act) -> Answer:
         provider = self._provider
@@ -115,14 +118,15 @@ class Provisioner:
             case Wait() | GiveUp():
                 return Done()
 
-    async def _record(self, order: Order, act: Act, answer: Answer, lease: str) -> None:
+    async def _record(self, order: Order, act: Act, answer: Answer, lease: str) -> bool:
         async with self._database.transaction() as tx:
-            moment = Moment(await tx.now(), self._patience, random.random())
+            now = await tx.now()
+            moment = Moment(now, self._patience, random.random())
             followed = follow(order, act, answer, moment)
             if not await store.put_order(tx.sql, followed.order, lease):
                 # Another worker has it by now, and finds out by itself what came of this act.
                 log.warning("result came too late", act=type(act).__name__)
-                return
+                return False
             if any(isinstance(event, NumberPurchased) for event in followed.told):
                 await store.put_number(tx.sql, followed.order)
             tx.tell(*followed.told)
@@ -131,3 +135,4 @@ class Provisioner:
         for event in followed.told:
             if isinstance(event, NumberProvisioned):
                 SETTLED.labels(event.outcome).inc()
+        return followed.order.due_at is not None and followed.order.due_at <= now
