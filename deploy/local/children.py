@@ -32,14 +32,19 @@ INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def raise_on_signals() -> None:
-    """Let SIGTERM and a closed terminal unwind the program as Ctrl-C does."""
+    """Let SIGTERM and a closed terminal unwind the program as Ctrl-C does.
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+    Only the first signal does anything: a second one would break the clean-up that it started.
+    """
+    came: list[int] = []
 
-    signal.signal(signal.SIGINT, interrupt)  # a shell starts background jobs with SIGINT ignored
-    signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGHUP, interrupt)
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) == 1:
+            raise KeyboardInterrupt
+
+    for number in INTERRUPTS:  # SIGINT too: a shell starts background jobs with it ignored
+        signal.signal(number, interrupt)
 
 
 @contextmanager

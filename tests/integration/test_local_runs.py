@@ -27,7 +27,7 @@ from deploy.local.children import Run
 run = Run.begin()
 child = run.spawn("sleeper", [sys.executable, "-c", "import time; time.sleep(600)"],
                   env=dict(os.environ), log=run.folder / "log")
-print(child.process.pid, run.folder, flush=True)
+print("owner of", child.process.pid, run.folder, flush=True)
 time.sleep(600)
 """
 
@@ -47,7 +47,8 @@ def test_a_run_stops_what_a_killed_run_left_behind() -> None:
         [sys.executable, "-c", OWNER], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as owner:
         assert owner.stdout is not None
-        pid_text, folder = owner.stdout.readline().strip().split(" ", 1)
+        lines = (line.removeprefix("owner of ") for line in owner.stdout if "owner of" in line)
+        pid_text, folder = next(lines).strip().split(" ", 1)
         owner.kill()
     pid = int(pid_text)
     assert birth(pid) is not None
