@@ -10,6 +10,7 @@ from services.campaign.api import (
     messages,
     organizations,
     people,
+    senders,
 )
 from services.campaign.api.calls import BASE, Route, endpoint
 from services.campaign.settings import CampaignSettings
@@ -23,6 +24,7 @@ ROUTES: tuple[Route, ...] = (
     *people.ROUTES,
     *contacts.ROUTES,
     *campaigns.ROUTES,
+    *senders.ROUTES,
     *assignments.ROUTES,
     *conversations.ROUTES,
     *messages.ROUTES,

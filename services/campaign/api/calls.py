@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -116,6 +117,8 @@ def endpoint(
 
     async def handle(request: web.Request) -> web.StreamResponse:
         caller = await _caller(request, database)
+        # Bound for what is logged of this request; the next one on its connection binds its own.
+        structlog.contextvars.bind_contextvars(org_id=caller.org_id if caller else None)
         if caller is None:
             answer = Problem(401, "Who is asking?", detail="send Authorization: Bearer TOKEN")
             response = answer.response()

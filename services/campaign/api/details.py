@@ -1,0 +1,175 @@
+"""A campaign as it is shown: a line of a list, and everything about it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from services.campaign import scripts
+from services.campaign.api.calls import Answer
+from services.campaign.domain import (
+    Campaign,
+    Carrier,
+    CarrierAnswer,
+    Channel,
+    Number,
+    State,
+    provisioning,
+    why_no_initials,
+    window_warnings,
+)
+from services.campaign.store import campaigns as store
+from services.campaign.store import contacts, numbers, reports
+from shared.database import Transaction
+from shared.events import OpenHours
+from shared.rules.segments import count, segments_of
+
+
+class WindowShown(Answer):
+    """Half-open."""
+
+    opens_at: datetime
+    closes_at: datetime
+
+
+class SelfAssignShown(Answer):
+    """As it stands."""
+
+    enabled: bool
+    batch_size: int
+
+
+class CarrierShown(Answer):
+    """What a carrier said, since when."""
+
+    state: str
+    at: datetime
+    reason: str | None
+
+
+class ProvisioningShown(Answer):
+    """The flag at the top of the details, and what is behind it."""
+
+    status: str
+    flag: str
+    colour: str
+    advice: str
+    reason: str | None
+    since: datetime
+    number: str | None
+    carriers: dict[str, CarrierShown]
+
+
+class CampaignLine(Answer):
+    """A campaign, as campaigns are listed. `initials_open`: senders may send now."""
+
+    campaign_id: str
+    name: str
+    status: State
+    channel: Channel
+    use_case_id: str
+    contact_list_id: str
+    window: WindowShown
+    hours: OpenHours
+    self_assign: SelfAssignShown
+    revision: int
+    created_at: datetime
+    launched_at: datetime | None
+    initials_open: bool
+    number: str | None
+    provisioning: ProvisioningShown | None
+    counts: dict[str, int]
+
+
+class Sender(Answer):
+    """A sender of a campaign, with what they have still to send and what they have sent."""
+
+    person_id: str
+    name: str
+    email: str
+    assigned: int
+    sent: int
+
+
+class ScriptSize(Answer):
+    """What the longest rendering of the script takes."""
+
+    segments: int
+    encoding: str
+    units: int
+
+
+class CampaignDetails(CampaignLine):
+    """Everything about a campaign. `counts_by_carrier`: carrier, then status."""
+
+    script: str
+    script_size: ScriptSize
+    media_urls: list[str]
+    area_codes: list[str]
+    contacts: int
+    counts_by_carrier: dict[str, dict[str, int]]
+    senders: list[Sender]
+    warnings: list[str]
+
+
+async def details_of(tx: Transaction, org_id: str, campaign_id: str) -> CampaignDetails:
+    campaign = await store.get(tx, org_id, campaign_id)
+    plan = campaign.plan
+    heard = await numbers.of_campaigns(tx, org_id, [campaign_id])
+    counts = (await reports.counts(tx, org_id, [campaign_id])).get(campaign_id, {})
+    contact_list = await contacts.list_for_script(tx, org_id, plan.contact_list_id)
+    now = await tx.now()
+    longest = scripts.render(plan.script, contact_list.longest)
+    size = count(longest)
+    return CampaignDetails(
+        **line_of(campaign, now, heard.get(campaign_id, (Number(), {})), counts),
+        script=plan.script,
+        script_size=ScriptSize(
+            segments=segments_of(plan.channel, longest), encoding=size.encoding, units=size.units
+        ),
+        media_urls=list(plan.media_urls),
+        area_codes=list(plan.area_codes),
+        contacts=contact_list.contacts,
+        counts_by_carrier=counts,
+        senders=[Sender(**row) for row in await store.senders(tx, campaign)],
+        warnings=window_warnings(plan, now) if campaign.state == "draft" else [],
+    )
+
+
+def line_of(
+    campaign: Campaign,
+    now: datetime,
+    heard: tuple[Number, Mapping[Carrier, CarrierAnswer]],
+    counts: dict[str, dict[str, int]],
+) -> dict[str, Any]:
+    plan = campaign.plan
+    number, answers = heard
+    by_status: dict[str, int] = {}
+    for of_carrier in counts.values():
+        for status, texts in of_carrier.items():
+            by_status[status] = by_status.get(status, 0) + texts
+    return {
+        "campaign_id": campaign.campaign_id,
+        "name": plan.name,
+        "status": campaign.state,
+        "channel": plan.channel,
+        "use_case_id": plan.use_case_id,
+        "contact_list_id": plan.contact_list_id,
+        "window": WindowShown.model_validate(plan.window),
+        "hours": plan.hours,
+        "self_assign": SelfAssignShown(enabled=plan.self_assign, batch_size=plan.batch_size),
+        "revision": campaign.revision,
+        "created_at": campaign.created_at,
+        "launched_at": campaign.launched_at,
+        "initials_open": why_no_initials(campaign.state, plan.window, now) is None,
+        "number": number.number,
+        "provisioning": _flag(campaign, number, answers),
+        "counts": by_status,
+    }
+
+
+def _flag(
+    campaign: Campaign, number: Number, answers: Mapping[Carrier, CarrierAnswer]
+) -> ProvisioningShown | None:
+    if campaign.launched_at is None:
+        return None
+    return ProvisioningShown.model_validate(provisioning(campaign.launched_at, number, answers))
