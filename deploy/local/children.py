@@ -31,17 +31,17 @@ from deploy.local.state import state_folder, state_lock
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def raise_on_signals() -> None:
+def raise_on_signals(*, once_more: bool = True) -> None:
     """Let SIGTERM and a closed terminal unwind the program as Ctrl-C does.
 
     Only the first signal does anything: a second one would break the clean-up that it started.
+    once_more: False when that first one has come already.
     """
-    came: list[int] = []
+    left = [KeyboardInterrupt()] if once_more else []
 
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        came.append(number)
-        if len(came) == 1:
-            raise KeyboardInterrupt
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        if left:
+            raise left.pop()
 
     for number in INTERRUPTS:  # SIGINT too: a shell starts background jobs with it ignored
         signal.signal(number, interrupt)

@@ -72,11 +72,11 @@ def interruptible(work: Coroutine[Any, Any, Result]) -> Result:
 
     Raises KeyboardInterrupt then, after the clean-up, which further signals do not break.
     """
+    came: list[int] = []
 
     async def main() -> Result:
         task = asyncio.current_task()
         loop = asyncio.get_running_loop()
-        came: list[int] = []
 
         def interrupt(number: int) -> None:
             came.append(number)
@@ -95,7 +95,7 @@ def interruptible(work: Coroutine[Any, Any, Result]) -> Result:
     try:
         return asyncio.run(main())
     finally:
-        raise_on_signals()  # the loop has put back the system's own
+        raise_on_signals(once_more=not came)  # the loop has put back the system's own
 
 
 class Platform:
