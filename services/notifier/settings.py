@@ -26,5 +26,8 @@ class Settings(CommonSettings):
     @classmethod
     def _an_address(cls, text: str) -> str:
         name, address = parseaddr(text)
-        Address(name, addr_spec=address)
+        try:
+            Address(name, addr_spec=address)
+        except (ValueError, IndexError):
+            raise ValueError("must be an address, or a name and an address in <>") from None
         return text

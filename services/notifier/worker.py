@@ -17,7 +17,7 @@ from services.notifier.domain import (
 )
 from services.notifier.letters import Unaddressable, Writer
 from services.notifier.smtp import Conversation, MailServer, Unreachable
-from shared.database import Database
+from shared.database import PASSING, Database
 from shared.ids import new_id
 
 LETTERS_MOST = 10
@@ -69,6 +69,17 @@ class Mailer:
         return [delivery for delivery in due if delivery.state == "due"]
 
     async def _send(self, conversation: Conversation, delivery: Delivery, lease: str) -> None:
+        try:
+            await self._hand_over(conversation, delivery, lease)
+        except PASSING:
+            raise
+        except Exception:
+            # A fault of ours with one letter is no reason to stop all others; its lease runs out,
+            # and it comes up again, or is unclear if the server may have it.
+            log.exception("letter failed", notice_id=delivery.notice.notice_id)
+            conversation.abort()
+
+    async def _hand_over(self, conversation: Conversation, delivery: Delivery, lease: str) -> None:
         try:
             letter = self._writer.write(delivery)
         except Unaddressable as error:

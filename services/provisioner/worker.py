@@ -28,7 +28,7 @@ from services.provisioner.domain import (
 )
 from services.provisioner.providers import NumberProvider
 from services.provisioner.steps import Moment, follow, intend, next_act, with_profile
-from shared.database import Database
+from shared.database import PASSING, Database
 from shared.events import NumberProvisioned, NumberPurchased
 from shared.ids import new_id
 
@@ -65,10 +65,19 @@ class Provisioner:
         lease = new_id()
         started = time.monotonic()
         claimed = await self._claim(lease)
-        ready = await asyncio.gather(
-            *(self._do(order, act, lease, started) for order, act in claimed)
+        done = await asyncio.gather(
+            *(self._do(order, act, lease, started) for order, act in claimed),
+            return_exceptions=True,
         )
-        return any(ready) or len(claimed) == ORDERS_MOST
+        for (order, act), result in zip(claimed, done, strict=True):
+            if isinstance(result, PASSING) or not isinstance(result, Exception | bool):
+                raise result
+            if isinstance(result, Exception):
+                # A fault of ours with one order is no reason to stop all others; its lease runs
+                # out, and it comes up again.
+                kind = type(act).__name__
+                log.error("order failed", order_id=order.order_id, act=kind, exc_info=result)
+        return len(claimed) == ORDERS_MOST or True in done
 
     async def _claim(self, lease: str) -> list[tuple[Order, Act]]:
         async with self._database.transaction() as tx:
