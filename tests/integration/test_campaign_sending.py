@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from services.campaign import sending
+from services.campaign.domain import Caller
 from shared.events import ContactOptedOut, MessageQueued, MessageReceived
 from tests.campaign_desk import NOON, Desk, Organization, Sender, desk
 
@@ -116,6 +118,21 @@ async def test_many_clicks_on_one_text_queue_it_once(office: Desk) -> None:
     assert len(await office.told_of(MessageQueued, campaign_id)) == 1
 
 
+async def test_a_click_waits_for_the_one_before_it(office: Desk) -> None:
+    acme = await office.organization()
+    sue = await acme.sender()
+    campaign_id = await acme.launch(sue)
+    message_id = await first_initial(office, campaign_id, sue)
+    caller = Caller(acme.org_id, sue.person_id, "sender", "Sue", "sue@example.org")
+    async with office.database.transaction() as tx:
+        await sending.send(tx, caller, message_id, None)
+        second = asyncio.create_task(office.call("POST", f"/messages/{message_id}/send", sue.token))
+        await asyncio.sleep(0.3)
+        assert not second.done()
+    assert (await second).status == 409
+    assert len(await office.told_of(MessageQueued, campaign_id)) == 1
+
+
 async def test_nobody_sends_what_is_not_theirs(office: Desk) -> None:
     acme = await office.organization()
     sue = await acme.sender()
@@ -177,6 +194,20 @@ async def test_a_contact_who_opted_out_gets_nothing_more(office: Desk) -> None:
     assert (reply.status, "opted out" in reply["detail"]) == (409, True)
     assert (await acme.details(campaign_id))["counts"] == {"assigned": 9, "opted out": 1}
     assert await first_initial(office, campaign_id, sue) != message_id
+
+
+async def test_a_stop_in_the_instant_of_the_launch_holds_as_well(office: Desk) -> None:
+    acme = await office.organization()
+    sue = await acme.sender()
+    campaign_id = await acme.launch(sue)
+    message_id = await first_initial(office, campaign_id, sue)
+    # The launch did not see it, and it did not see what the launch wrote.
+    async with office.database.transaction() as tx:
+        await tx.sql.execute("INSERT INTO opt_outs VALUES ($1, $2, $3)", acme.org_id, PHONE, NOON)
+    reply = await office.call("POST", f"/messages/{message_id}/send", sue.token)
+    assert (reply.status, "opted out" in reply["detail"]) == (409, True)
+    assert await first_initial(office, campaign_id, sue) != message_id
+    assert not await office.told_of(MessageQueued, campaign_id)
 
 
 @pytest.mark.parametrize("text", ["", " ", "\x00", "x" * 1601, "\udfff", 5])
