@@ -63,6 +63,9 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        # Python 3.13 and later ask for these two as well.
+        .add_extension(_usage(), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
     path = tmp_path / "server.pem"
@@ -76,6 +79,22 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     )
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
     return path
+
+
+def _usage() -> x509.KeyUsage:
+    used = {"digital_signature", "key_cert_sign"}
+    names = (
+        "digital_signature",
+        "content_commitment",
+        "key_encipherment",
+        "data_encipherment",
+        "key_agreement",
+        "key_cert_sign",
+        "crl_sign",
+        "encipher_only",
+        "decipher_only",
+    )
+    return x509.KeyUsage(**{name: name in used for name in names})
 
 
 @asynccontextmanager

@@ -85,7 +85,7 @@ async def test_a_search_asks_for_local_numbers_that_can_text(
         ("filter[features][]", "sms"),
         ("filter[features][]", "mms"),
         ("filter[best_effort]", "false"),
-        ("filter[limit]", "50"),
+        ("filter[limit]", "100"),
         ("filter[national_destination_code]", "212"),
     ]
     assert provider.keys == {"Bearer secret"}

@@ -68,7 +68,8 @@ def test_a_complete_number_is_told_with_what_the_admin_wants_to_know() -> None:
 
 
 def test_a_number_from_another_area_code_is_explained() -> None:
-    text = letter(reason="Sold out in area code 212: the number is from 646.").get_content()
+    message = letter(reason="Sold out in area code 212: the number is from 646.")
+    text = " ".join(message.get_content().split())
     assert "Please note: Sold out in area code 212: the number is from 646." in text
 
 
@@ -86,6 +87,13 @@ def test_a_failure_says_which_carriers_and_what_to_do() -> None:
     assert "Reason: Refused by T-Mobile: not on this use case" in text
     assert "clone the campaign, and archive this" in text
     assert "over 49 numbers" in text
+
+
+def test_no_line_of_a_usual_letter_has_to_be_broken_for_the_mail() -> None:
+    reason = "Refused by T-Mobile: too many numbers on the campaign without a number pool."
+    for message in (letter(reason=reason), letter(outcome="failed", reason=reason)):
+        assert message["Content-Transfer-Encoding"] == "7bit"
+        assert max(map(len, message.get_content().splitlines())) <= 76
 
 
 def test_a_failure_without_a_number_says_so() -> None:

@@ -24,7 +24,7 @@ from services.provisioner.domain import (
 from services.provisioner.providers import Fault
 from shared.events import Phone
 
-SEARCH_MOST = 50
+SEARCH_MOST = 100
 ANSWER_MOST_BYTES = 1024 * 1024
 REFUSALS = range(400, 500)
 # What an operator has to mend: a wrong key, a missing right, no money. The number is not at fault.
