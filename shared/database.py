@@ -48,6 +48,7 @@ class Transaction:
         self._clock = clock
         self._now: datetime | None = None
         self.told: list[outbox.Told] = []
+        self.buried = False
 
     async def now(self, *, afresh: bool = False) -> datetime:
         """The database's time when first asked in this transaction, or asked `afresh`: after a
@@ -66,6 +67,7 @@ class Transaction:
     async def bury(self, queue: str, faults: list[Unreadable]) -> None:
         """Send what cannot be handled to the queue's dead letters, with its reason."""
         await outbox.write_dead(self.sql, queue, faults)
+        self.buried = True
 
 
 class Database:
@@ -117,7 +119,8 @@ class Database:
                 await outbox.write(
                     connection, self.schema, transaction.told, await transaction.now()
                 )
-        self.told.set()
+        if transaction.told or transaction.buried:
+            self.told.set()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[PoolConnectionProxy]:
