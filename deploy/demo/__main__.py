@@ -47,8 +47,9 @@ async def send_and_answer(stage: Stage, team: Team) -> None:
         answering = group.create_task(team.keep_answering())
         sending = group.create_task(story.send_all(stage, team))
         await story.see_answers_overtake(stage)
-        await story.see_one_refused(stage)
+        await story.see_the_day_spent(stage)
         stopped = await story.see_a_stop(stage, team)
+        await story.see_one_refused(stage)
         await story.see_the_window_end(stage)
         await story.check_silence(stage, stopped)
         await sending

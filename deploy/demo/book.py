@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 # An outcome gives way to one of higher rank, or of its own rank and later: order is not promised.
@@ -19,6 +19,8 @@ _TELLS = {
 }
 HEARD = (*_TELLS, "MessageReceived", "ContactOptedOut", "WindowClosed")
 """The types of events that are written down."""
+
+RATE_LEAST_S = 5.0
 
 FINAL = ("delivered", "failed", "sending failed")
 
@@ -43,6 +45,11 @@ class Text:
     def waits(self) -> bool:
         """Whether it is queued and nothing has come of it yet."""
         return self.status == "queued"
+
+    def has_waited(self, time: timedelta) -> bool:
+        """Whether it waits still, and has for so long."""
+        at = self.queued_at
+        return self.waits and at is not None and datetime.now(UTC) - at > time
 
     @property
     def waited_s(self) -> float | None:
@@ -126,9 +133,9 @@ class Book:
             for _, of, segments in self._recent
             if of == carrier
         )
-        # Not thinned out by the time before the first of all.
-        since_s = max(self._first_s or now_s, now_s - self.rate_s)
-        return units / max(now_s - since_s, 1.0)
+        # Not thinned out by the time before the first of all, nor told from a moment alone.
+        sending_s = now_s - (now_s if self._first_s is None else self._first_s)
+        return units / min(self.rate_s, max(sending_s, RATE_LEAST_S))
 
     def of(self, carrier: str, kind: str) -> Iterator[Text]:
         """The texts of one kind to one carrier."""

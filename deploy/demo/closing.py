@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from rich import box
 from rich.table import Table
 
 from deploy.demo import verdict
+from deploy.demo.narrator import Narrator
 from deploy.demo.stage import Stage
-from deploy.demo.verdict import Held, Row
+from deploy.demo.verdict import Held, Row, Seen
 from deploy.demo.world import CAMPAIGN, NAMES
 from deploy.local.state import local_folder
 
@@ -27,19 +29,24 @@ _KINDS = {"initial": "first texts", "reply": "answers"}
 
 async def close(stage: Stage) -> bool:
     """Write the export, show what came of everything; whether all of it is as promised."""
-    export, found = await _compare(stage)
+    narrator = stage.narrator
+    export, provider, found = await _compare(stage)
     path = local_folder() / "demo" / "messages.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(export, encoding="utf-8")
     rows = verdict.rows_in(export)
-    stage.narrator.tell(f"Ada exports the campaign: {len(rows)} texts, in {_shown(path)}")
-    stage.narrator.show(counts_table(rows))
+    narrator.tell(f"Ada exports the campaign: {len(rows)} texts, in {_shown(path)}")
+    narrator.show(counts_table(rows))
     judged = await stage.sandbox.get("/judge")
     held = verdict.promises(judged, stage.brand)
-    stage.narrator.show(verdict_table(held))
+    narrator.show(verdict_table(held))
     if late := verdict.excursions(judged):
-        stage.narrator.detail(late)
-    return say_verdict(stage, held, found, len(rows))
+        narrator.detail(late)
+    narrator.tell(
+        f"Three ledgers: {len(stage.book.texts)} texts by the events, {len(rows)} rows, "
+        f"{len(provider)} requests at the provider"
+    )
+    return say_verdict(narrator, held, found)
 
 
 def _shown(path: Path) -> Path:
@@ -47,15 +54,16 @@ def _shown(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
-async def _compare(stage: Stage) -> tuple[str, list[str]]:
-    """The export, and what the ledgers do not agree on when all had time to come to rest."""
+async def _compare(stage: Stage) -> tuple[str, list[Seen], list[str]]:
+    """The export, the provider's ledger, and what they and the events do not agree on when all
+    had time to come to rest."""
     deadline = time.monotonic() + AGREE_WITHIN_S
     while True:
         export = await stage.admin.get_text(f"/campaigns/{stage.campaign_id}/messages.csv")
         provider = verdict.seen_in(await _provider_ledger(stage), stage.org_id)
         found = verdict.differences(stage.book.texts, verdict.rows_in(export), provider)
         if not found or time.monotonic() > deadline:
-            return export, found
+            return export, provider, found
         await asyncio.sleep(0.5)
 
 
@@ -87,7 +95,7 @@ def counts_table(rows: list[Row]) -> Table:
 
 def verdict_table(held: list[Held]) -> Table:
     """The judge's ledger, promise by promise."""
-    table = Table(title="The verdict, by the sandbox's own ledger", box=box.SIMPLE_HEAD,
+    table = Table(title="The verdict, by the provider's own ledger", box=box.SIMPLE_HEAD,
                   title_justify="left")  # fmt: skip
     table.add_column("promise")
     table.add_column("seen", justify="right")
@@ -98,19 +106,17 @@ def verdict_table(held: list[Held]) -> Table:
     return table
 
 
-def say_verdict(stage: Stage, held: list[Held], differences: list[str], texts: int) -> bool:
-    """The last word."""
-    narrator = stage.narrator
+def say_verdict(narrator: Narrator, held: Sequence[Held], differences: Sequence[str]) -> bool:
+    """The last word: whether every promise was kept and the ledgers agree on every text."""
     if differences:
-        narrator.tell(f"The ledgers differ in {len(differences)} points:", style="bold red")
+        narrator.tell(f"They differ in {len(differences)} points:", style="bold red")
         for line in differences[:SHOWN]:
             narrator.detail(line)
     else:
-        narrator.tell(f"Events, rows and provider agree on each of {texts} texts", style="green")
-    broken = [one.what for one in held if not one.is_kept]
-    is_good = not broken and not differences
+        narrator.tell("They agree on every text", style="green")
+    is_good = not differences and all(one.is_kept for one in held)
     narrator.tell(
-        "Verdict: everything was kept" if is_good else "Verdict: NOT as promised",
+        "Verdict: every promise was kept" if is_good else "Verdict: NOT as promised",
         style="bold green" if is_good else "bold red",
     )
     return is_good

@@ -29,7 +29,7 @@ async def watch_flag(
         flag = details["provisioning"]
         if flag["number"] and once("number"):
             await _promise_hours(stage, flag["number"], details)
-            say.detail(f"{name}: its number is bought, {_readable(flag['number'])}")
+            say.detail(f"{name}: bought {_readable(flag['number'])}{_passed_over(details)}")
         for carrier, answer in flag["carriers"].items():
             if answer["state"] != "pending" and once(carrier):
                 why = f": {answer['reason']}" if answer["reason"] else ""
@@ -49,6 +49,14 @@ async def _promise_hours(stage: Stage, number: str, details: dict[str, Any]) -> 
     await stage.sandbox.put(
         f"/judge/hours/{number}", window=details["window"], hours=details["hours"]
     )
+
+
+def _passed_over(details: dict[str, Any]) -> str:
+    """The area codes that were wanted more and had nothing for sale."""
+    wanted: list[str] = details["area_codes"]
+    had = details["provisioning"]["number"][2:5]
+    better = wanted[: wanted.index(had)] if had in wanted else wanted
+    return f" ({', '.join(better)} is sold out)" if better else ""
 
 
 def _readable(number: str) -> str:

@@ -8,6 +8,7 @@ from email.message import EmailMessage
 
 from rich.console import Console, RenderableType
 from rich.rule import Rule
+from rich.table import Table
 from rich.text import Text
 
 
@@ -39,32 +40,30 @@ class Narrator:
 
     def detail(self, text: str) -> None:
         """What belongs to the line above."""
-        self._print(Text(f"        {text}", style="dim"))
+        self._line(Text(text, style="dim"), clock="")
 
     def mail(self, mail: EmailMessage) -> None:
         """An e-mail as it arrived."""
         head = f"From: {mail['From']}\nTo: {mail['To']}\nSubject: {mail['Subject']}"
         self.show(Rule("an e-mail has arrived", style="dim"))
-        self._print(Text(f"{head}\n\n{mail.get_content().strip()}"))
+        self.show(Text(f"{head}\n\n{mail.get_content().strip()}"))
         self.show(Rule(style="dim"))
 
     def show(self, picture: RenderableType) -> None:
         """Something larger than a line."""
         self.console.print(picture)
 
-    def _line(self, text: Text) -> None:
-        self._print(Text(f"{self.clock():>6}  ", style="dim").append_text(_plain(text)))
-
-    def _print(self, text: Text) -> None:
-        # Without a terminal a line stays a line, however long: logs are read by machines as well.
-        self.console.print(text, soft_wrap=not self.is_live)
-
-
-def _plain(text: Text) -> Text:
-    """The text, not dimmed by what it is appended to."""
-    bright = text.copy()
-    bright.stylize_before("not dim")
-    return bright
+    def _line(self, text: Text, clock: str | None = None) -> None:
+        clock = f"{self.clock() if clock is None else clock:>6}"
+        if not self.is_live:
+            # A line stays a line, however long: logs are read by machines as well.
+            self.console.print(Text(f"{clock}  ").append_text(text), soft_wrap=True)
+            return
+        columns = Table.grid(padding=(0, 2, 0, 0))
+        columns.add_column(style="dim", no_wrap=True)
+        columns.add_column()
+        columns.add_row(clock, text)
+        self.console.print(columns)
 
 
 def minutes(seconds: float) -> str:

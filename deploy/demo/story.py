@@ -24,6 +24,12 @@ WINDOW_LEAST_S = 50
 END_BY_S = 96
 """After a slow start the window is shorter, so that it ends by then; but not shorter than that."""
 
+SECOND_LAUNCH_S = 40
+"""The second campaign is launched so long before the first one's window ends."""
+
+WAITS_LONG = timedelta(seconds=2)
+"""What has waited so long does not go in the next moment."""
+
 
 # --- what has to be there --------------------------------------------------------------------
 
@@ -57,6 +63,7 @@ async def open_organization(stage: Stage) -> None:
     name, email = world.ADMIN
     admin = await operator.post(f"{ours}/people", name=name, email=email, role="admin")
     stage.admin = stage.api.as_person(admin["token"])
+    say.detail("(the sandbox's carriers are told the same: they refuse what is over)")
     say.detail(f"its registered use case: Volunteers; its admin: {name}")
 
 
@@ -153,6 +160,7 @@ async def send_all(stage: Stage, team: Team) -> None:
 async def see_one_refused(stage: Stage) -> None:
     """A second campaign, which one carrier refuses: the flag turns red."""
     say, admin = stage.narrator, stage.admin
+    await asyncio.sleep(stage.scene.left_s() - SECOND_LAUNCH_S)
     found = await admin.upload("/contact-lists", world.short_csv(), name="Autumn friends")
     now = datetime.now(UTC)
     made = await admin.post(
@@ -176,6 +184,22 @@ async def see_one_refused(stage: Stage) -> None:
     if details["provisioning"]["status"] != "failed":
         raise StoryBroke(f"the flag is {details['provisioning']['flag']}")
     await show_mail(stage, f"Provisioning Failed: {world.REFUSED_CAMPAIGN}")
+
+
+async def see_the_day_spent(stage: Stage) -> None:
+    """T-Mobile takes so many segments a day; what is beyond waits, first texts and answers."""
+    line = next(line for line in LINES if line.segments_per_day is not None)
+
+    async def look() -> bool:
+        waiting = [text for text in stage.book.of(line.carrier, "initial") if text.waits]
+        return any(text.has_waited(WAITS_LONG) for text in waiting)
+
+    await until(f"the end of {line.name}'s day", look, 45)
+    stage.narrator.tell(
+        f"{line.name}'s day is spent ({stage.book.segments_sent(line.carrier)} of "
+        f"{line.segments_per_day} segments): {stage.book.waiting(line.carrier, 'initial')} first "
+        "texts and all further answers wait for its midnight"
+    )
 
 
 async def see_answers_overtake(stage: Stage) -> Overtaking:
@@ -240,11 +264,10 @@ async def _somebody_answered(stage: Stage, team: Team) -> Answered:
     texts, waiting = stage.book.texts, list[Answered]()
 
     async def look() -> bool:
-        long_ago = datetime.now(UTC) - timedelta(seconds=2)
         waiting[:] = [
             one
             for one in team.answered
-            if (text := texts.get(one.message_id)) and text.waits and text.queued_at < long_ago
+            if one.message_id in texts and texts[one.message_id].has_waited(WAITS_LONG)
         ]
         return bool(waiting)
 
@@ -265,9 +288,7 @@ async def _texts_got(stage: Stage, one: Answered) -> int:
 
 async def see_the_window_end(stage: Stage) -> None:
     """What has not gone by the end will not go."""
-    assert stage.scene.closes_at is not None
-    left_s = (stage.scene.closes_at - datetime.now(UTC)).total_seconds()
-    await asyncio.sleep(max(0.0, left_s))
+    await asyncio.sleep(stage.scene.left_s())
 
     async def is_settled() -> bool:
         return stage.campaign_id in stage.book.closed and stage.book.is_settled()

@@ -33,11 +33,14 @@ class Scene:
     colour: str = "yellow"
     closes_at: datetime | None = None
 
+    def left_s(self) -> float:
+        """Seconds until the window's end; less than nothing after it."""
+        assert self.closes_at is not None
+        return (self.closes_at - datetime.now(UTC)).total_seconds()
+
     def until_close(self) -> str:
         """The clock at the bottom."""
-        if self.closes_at is None:
-            return "not launched yet"
-        left_s = (self.closes_at - datetime.now(UTC)).total_seconds()
+        left_s = self.left_s()
         return f"window ends in {minutes(left_s)}" if left_s > 0 else "the window has ended"
 
     def answers(self) -> str:
@@ -86,7 +89,8 @@ def plain_line(scene: Scene, now_s: float) -> str:
     for line in LINES:
         sent, waiting = _sent_and_waiting(line, scene.book)
         parts.append(
-            f"{line.name} {sent}/{line.contacts} (+{waiting}) {speed(line, scene.book, now_s)}"
+            f"{line.name}: {sent} of {line.contacts} sent, {waiting} wait, "
+            f"{speed(line, scene.book, now_s)}"
         )
     return " | ".join((*parts, scene.until_close(), scene.answers()))
 
