@@ -24,7 +24,7 @@ from shared import envelope
 from shared.events import Event
 
 CONNECT_S = 10.0
-CONFIRM_S = 15.0
+CONFIRM_S = 8.0
 CHECK_S = 3.0
 # Failures are dead-lettered by the consumer itself, with a reason; the broker's own limit is only
 # for a batch that kills its consumer again and again. It counts rolling restarts too.

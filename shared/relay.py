@@ -13,9 +13,10 @@ from shared.metrics import PUBLISHED, UNROUTABLE
 from shared.outbox import Waiting
 
 ROWS_MOST = 200
-# Longer than a publish can take: a row whose lease runs out is published again, and its hearers
-# drop the second copy by its ids. That is safe, only dear.
-LEASE_S = 60.0
+# A row whose lease runs out is published again, and its hearers drop the second copy by its ids:
+# that is safe, only dear. So the lease is short, since what a killed replica had in its hands is
+# told only after it.
+LEASE_S = 10.0
 RETRY_S = 1.0
 
 log = get_logger(__name__)
