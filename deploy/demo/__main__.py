@@ -57,16 +57,27 @@ async def send_and_answer(stage: Stage, team: Team) -> None:
         view.cancel()
 
 
-async def run(servers: PrivateServers, narrator: Narrator) -> bool:
-    """The services and the sandbox as processes, a listener beside them, and the story."""
+async def run(
+    database_url: str,
+    amqp_url: str,
+    narrator: Narrator,
+    *,
+    exchange: str = "sluice",
+    window_s: float = story.WINDOW_S,
+) -> bool:
+    """The services and the sandbox as processes, a listener beside them, and the story.
+
+    exchange: whose events are heard, and the prefix of the services' queues.
+    window_s: how long first texts may go, at most.
+    """
     run = secrets.token_hex(4)
     book = Book()
-    zone = world.daytime_zone(datetime.now(UTC))
     async with AsyncExitStack() as stack:
         platform = await stack.enter_async_context(
             Platform(
-                database_url=servers.database_url,
-                amqp_url=servers.amqp_url,
+                database_url=database_url,
+                amqp_url=amqp_url,
+                bus_prefix=exchange,
                 seed=f"demo-{run}",
                 behaviour=world.BEHAVIOUR,
                 # Looks at the carriers more often than in production, where a minute is short.
@@ -74,12 +85,12 @@ async def run(servers: PrivateServers, narrator: Narrator) -> bool:
                 mail=local_folder() / "demo" / "mail",
             )
         )
-        await stack.enter_async_context(listening(servers.amqp_url, book))
+        check = await stack.enter_async_context(listening(amqp_url, exchange, book))
         session = await stack.enter_async_context(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
         )
         api = Site(session, f"{platform.url('campaign')}/api/v1")
-        return await play(
+        is_good = await play(
             Stage(
                 narrator=narrator,
                 api=api,
@@ -88,11 +99,14 @@ async def run(servers: PrivateServers, narrator: Narrator) -> bool:
                 mailbox=platform.mailbox,
                 book=book,
                 run=run,
-                zone=zone,
+                zone=world.daytime_zone(datetime.now(UTC)),
+                window_s=window_s,
                 operator=api.as_person(await platform.operator_token()),
                 scene=Scene(world.CAMPAIGN, book),
             )
         )
+        check()
+        return is_good
 
 
 def main() -> int:
@@ -101,7 +115,7 @@ def main() -> int:
     narrator = Narrator(make_console())
     try:
         with PrivateServers(durable=True) as servers:
-            is_good = interruptible(run(servers, narrator))
+            is_good = interruptible(run(servers.database_url, servers.amqp_url, narrator))
     except KeyboardInterrupt:
         say("Interrupted: everything is stopped.")
         return 130

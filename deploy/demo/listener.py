@@ -1,6 +1,7 @@
 """Hears the public events as another system would: a queue of its own, JSON read by hand.
 
-Nothing of Sluice's code is used here but the names of its exchange and its event types.
+Nothing of Sluice's code is needed for it: the name of the exchange and of the event types are
+all that another system has to know.
 """
 
 from __future__ import annotations
@@ -16,11 +17,9 @@ import aio_pika
 
 from deploy.demo.book import HEARD, Book
 
-EXCHANGE = "sluice"
-
 
 @asynccontextmanager
-async def listening(amqp_url: str, book: Book) -> AsyncIterator[Callable[[], None]]:
+async def listening(amqp_url: str, exchange: str, book: Book) -> AsyncIterator[Callable[[], None]]:
     """Write every event that comes during the block into the book; the queue goes with it.
 
     Gives a function that raises when the broker has gone away, and the book is not whole.
@@ -29,10 +28,10 @@ async def listening(amqp_url: str, book: Book) -> AsyncIterator[Callable[[], Non
     try:
         channel = await connection.channel()
         await channel.set_qos(prefetch_count=200)
-        exchange = await channel.get_exchange(EXCHANGE)
+        facts = await channel.get_exchange(exchange)
         queue = await channel.declare_queue("", exclusive=True)
         for topic in HEARD:
-            await queue.bind(exchange, topic)
+            await queue.bind(facts, topic)
 
         async def write(message: aio_pika.abc.AbstractIncomingMessage) -> None:
             for event in events_in(message.body):

@@ -33,6 +33,9 @@ class Stage:
     run: str
     """Tells this run from others on the same database."""
     zone: str
+    """Where it is the middle of the day now."""
+    window_s: float
+    """How long first texts may go, at most."""
     operator: Site
     scene: Scene
     admin: Site = field(init=False)

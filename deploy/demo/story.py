@@ -92,7 +92,7 @@ async def launch(stage: Stage) -> None:
     say, admin = stage.narrator, stage.admin
     now = datetime.now(UTC)
     passed_s = time.monotonic() - say.begun_s
-    window_s = min(WINDOW_S, max(WINDOW_LEAST_S, END_BY_S - passed_s))
+    window_s = min(stage.window_s, max(WINDOW_LEAST_S, END_BY_S - passed_s))
     stage.scene.closes_at = closes_at = now + timedelta(seconds=window_s)
     made = await admin.post(
         "/campaigns",
