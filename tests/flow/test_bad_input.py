@@ -2,9 +2,13 @@
 
 import asyncio
 import json
+import os
+import re
+import sys
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import aio_pika
 import aiohttp
@@ -24,6 +28,7 @@ from tests.other_system import (
 )
 
 NOW = datetime.now(UTC)
+README = Path(__file__).parents[2] / "README.md"
 
 
 class Edge:
@@ -101,6 +106,21 @@ async def test_bad_events_are_buried_once_and_the_good_ones_go_on(
 
     assert await _count(database_url, "messages") == 499
     assert await _count(database_url, "limits") == 0
+
+
+async def test_the_readmes_ten_lines_publish_a_text(
+    edge: Edge, database_url: str, amqp_url: str, bus_prefix: str
+) -> None:
+    before = await _count(database_url, "messages")
+    [program] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program.replace('"sluice"', repr(bus_prefix)),
+        env={**os.environ, "SLUICE_AMQP_URL": amqp_url},
+    )  # fmt: skip
+    assert await asyncio.wait_for(process.wait(), 20) == 0
+    async with asyncio.timeout(10):
+        while await _count(database_url, "messages") == before:
+            await asyncio.sleep(0.05)
 
 
 async def test_a_webhook_that_is_not_the_providers_gets_401_and_writes_nothing(
