@@ -300,12 +300,13 @@ async def see_the_window_end(stage: Stage) -> None:
         failed = sum(text.status == "sending failed" for text in texts)
         if failed:
             stage.narrator.detail(
-                f"{failed} first texts to {line.name} ({line.allows()}) are 'sending failed'"
+                f"'sending failed': {failed} first texts to {line.name} ({line.allows()})"
             )
         waiting = stage.book.waiting(line.carrier, "reply")
-        if waiting:
+        if waiting and line.segments_per_day is not None:
             stage.narrator.detail(
-                f"{waiting} answers to {line.name} wait on: they go after its midnight"
+                f"waiting on: {waiting} answers to {line.name}, for which the window is no end; "
+                "they go after its midnight"
             )
     if not any(text.status == "sending failed" for text in stage.book.of("tmobile", "initial")):
         raise StoryBroke("T-Mobile's day was long enough for everybody")
