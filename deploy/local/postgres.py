@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.children import Account, Child, Run, unprivileged
+from deploy.local.children import Account, Run, unprivileged
 from deploy.local.ports import free_port, wait_until_it_answers
 from deploy.local.progress import megabytes, step
 from deploy.local.state import SetupError, state_folder, state_lock
 
+POSTGRES = "postgres"
 _READY_WITHIN_S = 60
 _SSL_REQUEST = bytes((0, 0, 0, 8, 4, 210, 22, 47))
 """What a client asks before anything else; a server that is up without SSL answers `N`."""
@@ -38,21 +39,47 @@ _FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "
 
 @dataclass(frozen=True)
 class PrivatePostgres:
-    """A running server and the address of its database `sluice`."""
+    """A server's programs, data and port; one process after another may serve them."""
 
-    child: Child
-    database_url: str
+    run: Run
+    programs: Path
+    data: Path
+    account: Account | None
+    durable: bool
+    port: int
+
+    @property
+    def database_url(self) -> str:
+        """The address of its database `sluice`."""
+        password = _password_file(self.data).read_text().strip()
+        return f"postgresql://postgres:{password}@127.0.0.1:{self.port}/sluice"
+
+    def start(self) -> None:
+        """Return when it serves; ChildDied when it ends or takes too long."""
+        options = [*_options(durable=self.durable), "-c", f"port={self.port}"]
+        with step("Starting PostgreSQL") as note:
+            child = self.run.spawn(
+                POSTGRES,
+                [self.programs / "postgres", "-D", self.data, *options],
+                env=_ENVIRONMENT,
+                log=self.run.folder / "postgres.log",
+                account=self.account,
+                # SIGINT is a fast shutdown; SIGQUIT an immediate one, for data that goes away.
+                stop_signal=signal.SIGINT if self.durable else signal.SIGQUIT,
+            )
+            wait_until_it_answers(self.run, child, self.port, _SSL_REQUEST, b"N", _READY_WITHIN_S)
+            note.detail = f"127.0.0.1:{self.port}, database sluice"
 
 
-def start_postgres(run: Run, data: Path, *, durable: bool) -> PrivatePostgres:
-    """Create the database cluster in `data` unless it is there, and start a server on it."""
+def make_postgres(run: Run, data: Path, *, durable: bool) -> PrivatePostgres:
+    """Create the database cluster in `data` unless it is there; `start` the server then."""
     account = unprivileged()
     programs = _reachable(_find_programs(), account)
     if not data.exists():
         with step("Creating the database cluster") as note:
             _create_cluster(run, programs, data, account, durable=durable)
             note.detail = str(data)
-    return _start(run, programs, data, account, durable=durable)
+    return PrivatePostgres(run, programs, data, account, durable, free_port())
 
 
 def _create_cluster(
@@ -96,27 +123,6 @@ def _create_cluster(
         stdin=b"CREATE DATABASE sluice\n",
     )
     unfinished.rename(data)
-
-
-def _start(
-    run: Run, programs: Path, data: Path, account: Account | None, *, durable: bool
-) -> PrivatePostgres:
-    port = free_port()
-    options = [*_options(durable=durable), "-c", f"port={port}"]
-    with step("Starting PostgreSQL") as note:
-        child = run.spawn(
-            "postgres",
-            [programs / "postgres", "-D", data, *options],
-            env=_ENVIRONMENT,
-            log=run.folder / "postgres.log",
-            account=account,
-            # SIGINT is a fast shutdown; SIGQUIT an immediate one, for data that goes away anyhow.
-            stop_signal=signal.SIGINT if durable else signal.SIGQUIT,
-        )
-        wait_until_it_answers(run, child, port, _SSL_REQUEST, b"N", _READY_WITHIN_S)
-        note.detail = f"127.0.0.1:{port}, database sluice"
-    password = _password_file(data).read_text().strip()
-    return PrivatePostgres(child, f"postgresql://postgres:{password}@127.0.0.1:{port}/sluice")
 
 
 def _options(*, durable: bool) -> list[str]:

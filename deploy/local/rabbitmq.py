@@ -16,9 +16,11 @@ from pathlib import Path
 
 from deploy.local.children import Account, Child, Run, unprivileged
 from deploy.local.ports import free_port, wait_until_it_answers
+from deploy.local.progress import step
 from deploy.local.rabbitmq_copy import private_copy
 from deploy.local.state import SetupError
 
+RABBITMQ = "rabbitmq"
 _READY_WITHIN_S = 90
 """Usually 5 s; 22 s were seen on a busy machine with two cores."""
 
@@ -52,22 +54,40 @@ class Broker:
 
 @dataclass(frozen=True)
 class PrivateRabbit:
-    """A node that is starting; `wait` until it serves."""
+    """A node's programs, data and ports; one process after another may be the node."""
 
     run: Run
-    node: Child
+    broker: Broker
+    data: Path
+    account: Account | None
     port: int
+    mapper_port: int
     password: str
 
     @property
     def amqp_url(self) -> str:
         return f"amqp://sluice:{self.password}@127.0.0.1:{self.port}/"
 
-    def wait(self) -> None:
-        """Return when the node takes connections; ChildDied when it ends or takes too long."""
-        wait_until_it_answers(
-            self.run, self.node, self.port, _PROTOCOL, _METHOD_FRAME, _READY_WITHIN_S
+    def spawn(self) -> Child:
+        """Start the node; it serves only some seconds later: `wait` until then."""
+        return self.run.spawn(
+            RABBITMQ,
+            [self.broker.script],
+            env=_environment(self.broker, self.data, self.port, self.mapper_port),
+            cwd=self.data,
+            log=self.run.folder / "rabbitmq.log",
+            account=self.account,
         )
+
+    def wait(self, node: Child) -> None:
+        """Return when the node takes connections; ChildDied when it ends or takes too long."""
+        wait_until_it_answers(self.run, node, self.port, _PROTOCOL, _METHOD_FRAME, _READY_WITHIN_S)
+
+    def start(self) -> None:
+        """Return when it serves."""
+        with step("Starting RabbitMQ") as note:
+            self.wait(self.spawn())
+            note.detail = f"127.0.0.1:{self.port}"
 
 
 def find_broker(run: Run) -> Broker:
@@ -89,8 +109,8 @@ def _installed() -> Iterator[Path]:
             yield script
 
 
-def start_rabbit(run: Run, broker: Broker, data: Path) -> PrivateRabbit:
-    """Start a node on `data`, made when it is not there; it serves only some seconds later."""
+def make_rabbit(run: Run, broker: Broker, data: Path) -> PrivateRabbit:
+    """Write what a node on `data` needs, and start its port mapper; `spawn` the node then."""
     account = unprivileged()
     data.mkdir(mode=0o700, exist_ok=True)
     if account:
@@ -101,15 +121,7 @@ def start_rabbit(run: Run, broker: Broker, data: Path) -> PrivateRabbit:
     (data / "rabbitmq.conf").write_text(_CONFIG.format(port=port, password=password))
     (data / "enabled_plugins").write_text("[].\n")
     _start_mapper(run, broker, mapper_port, account)
-    node = run.spawn(
-        "rabbitmq",
-        [broker.script],
-        env=_environment(broker, data, port, mapper_port),
-        cwd=data,
-        log=run.folder / "rabbitmq.log",
-        account=account,
-    )
-    return PrivateRabbit(run, node, port, password)
+    return PrivateRabbit(run, broker, data, account, port, mapper_port, password)
 
 
 def _start_mapper(run: Run, broker: Broker, port: int, account: Account | None) -> None:

@@ -13,6 +13,7 @@ import shlex
 import socket
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -20,9 +21,9 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from deploy.local.children import Child, ChildDied, Run, raise_on_signals
-from deploy.local.postgres import start_postgres
+from deploy.local.postgres import POSTGRES, make_postgres
 from deploy.local.progress import say, step
-from deploy.local.rabbitmq import find_broker, start_rabbit
+from deploy.local.rabbitmq import RABBITMQ, find_broker, make_rabbit
 from deploy.local.state import SetupError, local_folder
 
 _ATTEMPTS = 3
@@ -34,16 +35,18 @@ class PrivateServers:
 
     durable: False turns PostgreSQL's fsync off; for functional tests, never for measurements.
     data: a folder to keep the data in; without one the data goes away with the run.
+    alone: not those of the environment, which others use as well; for tests that kill servers.
 
     Raises SetupError when the machine lacks something, ChildDied when a server does not come up.
     """
 
-    def __init__(self, *, durable: bool, data: Path | None = None) -> None:
+    def __init__(self, *, durable: bool, data: Path | None = None, alone: bool = False) -> None:
         self.durable = durable
         self.data = data
-        self.database_url = os.environ.get("SLUICE_DATABASE_URL", "")
-        self.amqp_url = os.environ.get("SLUICE_AMQP_URL", "")
+        self.database_url = "" if alone else os.environ.get("SLUICE_DATABASE_URL", "")
+        self.amqp_url = "" if alone else os.environ.get("SLUICE_AMQP_URL", "")
         self.run: Run | None = None
+        self._starts: dict[str, Callable[[], None]] = {}
 
     def __enter__(self) -> Self:
         for name, url in self.environment().items():
@@ -77,6 +80,20 @@ class PrivateServers:
         children = self.run.children if self.run else []
         return next((child for child in children if not child.is_alive()), None)
 
+    def process(self, name: str) -> Child:
+        """The present process of POSTGRES or RABBITMQ; LookupError when that is not private."""
+        for child in self.run.children if self.run else []:
+            if child.name == name:
+                return child
+        raise LookupError(f"there is no private {name}")
+
+    def restart(self, name: str) -> None:
+        """Stop it, unless it has been killed, and start it again on the same port and data."""
+        child = self.process(name)
+        if self.run:
+            self.run.stop([child])
+        self._starts[name]()
+
     def _start(self, run: Run) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
@@ -94,18 +111,22 @@ class PrivateServers:
         data.mkdir(mode=0o711, parents=True, exist_ok=True)
         # RabbitMQ takes seconds to boot, so PostgreSQL is made ready meanwhile.
         begun = time.monotonic()
-        rabbit = None if self.amqp_url else start_rabbit(run, find_broker(run), data / "rabbitmq")
+        rabbit = None if self.amqp_url else make_rabbit(run, find_broker(run), data / "rabbitmq")
+        node = rabbit.spawn() if rabbit else None
         postgres = None
         if not self.database_url:
-            postgres = start_postgres(run, data / "postgres", durable=self.durable)
-        if rabbit:
+            postgres = make_postgres(run, data / "postgres", durable=self.durable)
+            postgres.start()
+        if rabbit and node:
             with step("Starting RabbitMQ") as note:
-                rabbit.wait()
+                rabbit.wait(node)
                 took_s = time.monotonic() - begun
                 note.detail = f"127.0.0.1:{rabbit.port}, up {took_s:.1f} s after its start"
             self.amqp_url = rabbit.amqp_url
+            self._starts[RABBITMQ] = rabbit.start
         if postgres:
             self.database_url = postgres.database_url
+            self._starts[POSTGRES] = postgres.start
 
 
 def without_password(url: str) -> str:
