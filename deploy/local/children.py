@@ -75,7 +75,8 @@ def birth(pid: int) -> str | None:
     """A text that no other process with this id ever has; None when nothing runs under it."""
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
+        # Nothing else may pass for a death: a run would be stopped that is alive.
         if Path("/proc/self/stat").exists():
             return None
         return _birth_by_ps(pid)
