@@ -116,9 +116,7 @@ class Engine:
                     "revision": 1,
                 }
             ),
-            NumberPurchased.model_validate(
-                {**common, "number": number, "purchased_at": self.now}
-            ),
+            NumberPurchased.model_validate({**common, "number": number, "purchased_at": self.now}),
         )
 
     async def limit(self, carrier: Carrier, *, version: int = 1, **caps: object) -> None:

@@ -52,7 +52,8 @@ async def mark_calling(
     now = await tx.now()
     rows = await tx.sql.fetch(
         """
-        UPDATE messages SET status = 'calling', lease_until = $4::timestamptz + make_interval(secs => $5)
+        UPDATE messages
+        SET status = 'calling', lease_until = $4::timestamptz + make_interval(secs => $5)
         FROM unnest($1::text[], $2::text[], $3::int[]) AS key (org_id, message_id, attempt), lanes
         WHERE messages.org_id = key.org_id AND messages.message_id = key.message_id
           AND messages.attempt = key.attempt AND status = 'claimed'
