@@ -46,7 +46,7 @@ async def send_and_answer(stage: Stage, team: Team) -> None:
         view = group.create_task(keep_showing(stage.scene, stage.narrator))
         answering = group.create_task(team.keep_answering())
         sending = group.create_task(story.send_all(stage, team))
-        await story.see_answers_overtake(stage)
+        await story.see_answers_overtake(stage, team)
         await story.see_the_day_spent(stage)
         stopped = await story.see_a_stop(stage, team)
         await story.see_one_refused(stage)

@@ -62,7 +62,8 @@ async def _compare(stage: Stage) -> tuple[str, list[Seen], list[str]]:
         export = await stage.admin.get_text(f"/campaigns/{stage.campaign_id}/messages.csv")
         provider = verdict.seen_in(await _provider_ledger(stage), stage.org_id)
         found = verdict.differences(stage.book.texts, verdict.rows_in(export), provider)
-        if not found or time.monotonic() > deadline:
+        is_at_rest = not found and stage.book.is_settled()
+        if is_at_rest or time.monotonic() > deadline:
             return export, provider, found
         await asyncio.sleep(0.5)
 

@@ -33,6 +33,8 @@ class Answered:
     conversation_id: str
     phone: str
     contact: str
+    said: str
+    answer: str
     message_id: str
 
 
@@ -94,6 +96,8 @@ class Team:
                 conversation_id,
                 conversation["phone"],
                 f"{conversation['first_name']} {conversation['last_name']}".strip(),
+                conversation["last_text"],
+                words,
                 queued["message_id"],
             )
         )

@@ -202,23 +202,26 @@ async def see_the_day_spent(stage: Stage) -> None:
     )
 
 
-async def see_answers_overtake(stage: Stage) -> Overtaking:
-    """The first answer that went past texts which had waited longer."""
-    found: list[Overtaking] = []
+async def see_answers_overtake(stage: Stage, team: Team) -> None:
+    """The first answer that goes past texts which have waited longer."""
+    found: list[tuple[Answered, Overtaking]] = []
 
     async def look() -> bool:
-        found[:] = [one for one in stage.book.overtakings() if one.overtaken >= 20]
+        past = {one.text.message_id: one for one in stage.book.overtakings() if one.overtaken >= 20}
+        found[:] = [(one, past[one.message_id]) for one in team.answered if one.message_id in past]
         return bool(found)
 
     await until("an answer that overtakes", look, 30)
-    first = found[0]
-    stage.narrator.tell(
-        f"A contact has replied, and the answer went out {first.waited_s:.1f} s after the click: "
-        f"past {first.overtaken} first texts to {NAMES[first.text.carrier]} that were queued "
-        "before it",
+    answered, overtaking = found[0]
+    say = stage.narrator
+    say.tell(f'{answered.contact} replies: "{answered.said}"')
+    say.detail(f'{answered.sender.name}: "{answered.answer}"')
+    say.tell(
+        f"This answer went out {overtaking.waited_s:.1f} s after the click, past "
+        f"{overtaking.overtaken} first texts to {NAMES[overtaking.text.carrier]} that had been "
+        "queued before it",
         style="bold",
     )
-    return first
 
 
 @dataclass(frozen=True)
