@@ -6,9 +6,10 @@ works until something breaks, and connects again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import aio_pika
 from aio_pika.abc import (
@@ -18,25 +19,29 @@ from aio_pika.abc import (
     AbstractIncomingMessage,
     AbstractQueue,
 )
-from aio_pika.exceptions import AMQPError, DeliveryError
+from aio_pika.exceptions import DeliveryError
 
 from shared import envelope
 from shared.events import Event
 
 CONNECT_S = 10.0
 CONFIRM_S = 8.0
-CHECK_S = 3.0
+ANSWER_S = 3.0
+CLOSE_S = 3.0
 # Failures are dead-lettered by the consumer itself, with a reason; the broker's own limit is only
 # for a batch that kills its consumer again and again. It counts rolling restarts too.
 DELIVERIES_MOST = 20
 DEAD = "dead"
 
-# What the loops outlive. RuntimeError is what aio_pika raises on a channel that is closing.
-BROKEN = (AMQPError, OSError, TimeoutError, asyncio.InvalidStateError, RuntimeError)
+Answer = TypeVar("Answer")
+
+
+class BrokerAway(ConnectionError):
+    """The broker is away, or does not answer in time. What it was asked may have been done."""
 
 
 class Unroutable(Exception):
-    """No queue is bound for what was published: the broker gave it back."""
+    """No queue takes what was published: the broker gave it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +75,57 @@ def queues_for(prefix: str, service: str, heard: Iterable[type[Event]]) -> list[
     ]
 
 
+async def asked(work: Coroutine[Any, Any, Answer], within_s: float) -> Answer:
+    """What the broker answers. Raises BrokerAway, or what of the broker's refusals is no fault.
+
+    In a task of its own, for two reasons. When a connection breaks, those who wait on it get
+    anything at all: CancelledError, an Exception without a name, StopAsyncIteration were seen; a
+    CancelledError would end the loop that waits as if somebody had stopped it. And aio_pika, when
+    cancelled, may wait on for a frozen broker: a minute, until its heartbeats give up.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait([task], timeout=within_s)
+    finally:
+        if not task.done():
+            _LEFT.add(task)
+            task.add_done_callback(_forget)
+            task.cancel()
+    if not done:
+        raise BrokerAway(f"no answer within {within_s} s")
+    if task.cancelled():
+        raise BrokerAway("the connection was closed")
+    error = task.exception()
+    if error is None:
+        return task.result()
+    if isinstance(error, BrokerAway | DeliveryError):
+        raise error
+    raise BrokerAway(repr(error)) from error
+
+
+# The event loop itself keeps no task alive.
+_LEFT: set[asyncio.Future[Any]] = set()
+
+
+def _forget(task: asyncio.Future[Any]) -> None:
+    _LEFT.discard(task)
+    if not task.cancelled():
+        task.exception()  # looked at, so that nobody complains that it was not
+
+
 async def connect(url: str, name: str) -> AbstractConnection:
     """A connection of its own: a memory alarm blocks whole connections, so publishing and
     consuming never share one."""
-    return await asyncio.wait_for(
+    return await asked(
         aio_pika.connect(url, client_properties={"connection_name": name}, heartbeat=20),
         CONNECT_S,
     )
+
+
+async def _close(connection: AbstractConnection) -> None:
+    """Close, whatever state the connection is in."""
+    with suppress(BrokerAway):
+        await asked(connection.close(), CLOSE_S)
 
 
 async def declare(channel: AbstractChannel, prefix: str, queues: Iterable[Queue]) -> None:
@@ -125,13 +174,19 @@ class Publisher:
         """Connect, and declare what must be there to publish to."""
         await self.close()
         self._connection = await connect(self._url, self._name)
+        self._channel = await asked(self._open_channel(self._connection, queues), CONNECT_S)
+
+    async def _open_channel(
+        self, connection: AbstractConnection, queues: Iterable[Queue]
+    ) -> AbstractChannel:
         # Without on_return_raises an unroutable message would vanish in silence.
-        self._channel = await self._connection.channel(on_return_raises=True)
-        await declare(self._channel, self._prefix, queues)
+        channel = await connection.channel(on_return_raises=True)
+        await declare(channel, self._prefix, queues)
         self._exchanges = {
-            False: await self._channel.get_exchange(self._prefix, ensure=False),
-            True: await self._channel.get_exchange(f"{self._prefix}.{DEAD}", ensure=False),
+            False: await channel.get_exchange(self._prefix, ensure=False),
+            True: await channel.get_exchange(f"{self._prefix}.{DEAD}", ensure=False),
         }
+        return channel
 
     @property
     def is_open(self) -> bool:
@@ -141,41 +196,43 @@ class Publisher:
     async def publish(self, message: Outgoing) -> None:
         """Return once the broker has it for good.
 
-        Raises Unroutable, or one of BROKEN. After those the broker may well have it (measured:
+        Raises Unroutable, or BrokerAway. After the latter the broker may well have it (measured:
         2,097 of 2,097 timed-out publishes were delivered): publish the same ids again.
         """
         if not self.is_open:
-            raise ConnectionError("not connected to the broker")
+            raise BrokerAway("not connected")
+        publishing = self._exchanges[message.dead].publish(
+            aio_pika.Message(
+                message.body,
+                content_type=message.content_type,
+                delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+                message_id=message.message_id,
+                headers={**message.headers},
+            ),
+            routing_key=message.topic,
+            mandatory=True,
+        )
         try:
-            await self._exchanges[message.dead].publish(
-                aio_pika.Message(
-                    message.body,
-                    content_type=message.content_type,
-                    delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-                    message_id=message.message_id,
-                    headers={**message.headers},
-                ),
-                routing_key=message.topic,
-                mandatory=True,
-                timeout=CONFIRM_S,
-            )
+            await asked(publishing, CONFIRM_S)
         except DeliveryError as error:
             raise Unroutable(f"no queue takes {message.topic}") from error
 
     async def check(self) -> None:
-        """Ask the broker something small. Raises when it does not answer in time."""
-        if self._connection is None or self._connection.is_closed:
-            raise ConnectionError("not connected to the broker")
-        async with asyncio.timeout(CHECK_S):
-            channel = await self._connection.channel()
-            await channel.close()
+        """Ask the broker something small. Raises BrokerAway when it does not answer in time."""
+        if self._connection is None or not self.is_open:
+            raise BrokerAway("not connected")
+        await asked(_open_and_close_channel(self._connection), ANSWER_S)
 
     async def close(self) -> None:
         """Close, whatever state the connection is in."""
-        if self._connection is not None:
-            with suppress(*BROKEN):
-                await asyncio.wait_for(self._connection.close(), 5)
-        self._connection = self._channel = None
+        connection, self._connection, self._channel = self._connection, None, None
+        if connection is not None:
+            await _close(connection)
+
+
+async def _open_and_close_channel(connection: AbstractConnection) -> None:
+    channel = await connection.channel()
+    await channel.close()
 
 
 class Subscription:
@@ -220,24 +277,22 @@ class Subscription:
 
     async def ack(self, batch: list[AbstractIncomingMessage]) -> None:
         """Ack a batch at once: deliveries are collected in order, so the last stands for all."""
-        await batch[-1].ack(multiple=True)
+        await asked(batch[-1].ack(multiple=True), ANSWER_S)
 
-    async def alive(self) -> bool:
-        """Whether the broker still answers us; a frozen or half-open one does not, and it can
-        drop a consumer (its queue deleted, say) without closing the channel."""
+    async def check(self) -> None:
+        """Raise BrokerAway unless the broker still answers us: a frozen or half-open one does
+        not, and it can drop a consumer (its queue deleted, say) without closing the channel."""
         if self._channel.is_closed or self._cancelled:
-            return False
-        async with asyncio.timeout(CHECK_S):
-            await self._channel.declare_queue(self._queue.name, passive=True)
-        return True
+            raise BrokerAway("the broker has dropped this consumer")
+        await asked(self._channel.declare_queue(self._queue.name, passive=True), ANSWER_S)
 
     def _broker_cancels(self, *_: object) -> None:
         self._cancelled = True
 
     async def stop(self) -> None:
         """Take no more; what was delivered and not acked goes back when the channel closes."""
-        with suppress(*BROKEN):
-            await asyncio.wait_for(self._queue.cancel(self._tag), 3)
+        with suppress(BrokerAway):
+            await asked(self._queue.cancel(self._tag), ANSWER_S)
 
 
 @asynccontextmanager
@@ -247,16 +302,20 @@ async def subscribe(
     """A subscription on a connection of its own, with the queue declared anew."""
     connection = await connect(url, f"{name} consume {queue.name}")
     try:
-        channel = await connection.channel()
-        await channel.set_qos(prefetch_count=prefetch)
-        await declare(channel, prefix, [queue])
-        declared = await channel.get_queue(queue.name, ensure=False)
-        subscription = Subscription(channel, declared)
-        await subscription.start()
-        yield subscription
+        yield await asked(_consume(connection, prefix, queue, prefetch), CONNECT_S)
     finally:
-        with suppress(*BROKEN):
-            await asyncio.wait_for(connection.close(), 5)
+        await _close(connection)
+
+
+async def _consume(
+    connection: AbstractConnection, prefix: str, queue: Queue, prefetch: int
+) -> Subscription:
+    channel = await connection.channel()
+    await channel.set_qos(prefetch_count=prefetch)
+    await declare(channel, prefix, [queue])
+    subscription = Subscription(channel, await channel.get_queue(queue.name, ensure=False))
+    await subscription.start()
+    return subscription
 
 
 def readings(message: AbstractIncomingMessage) -> list[envelope.Reading]:

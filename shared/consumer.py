@@ -7,12 +7,13 @@ away; what has to wait for room or for an hour waits as rows.
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
 
 from shared import inbox
-from shared.bus import BROKEN, Queue, Subscription, readings, subscribe
+from shared.bus import BrokerAway, Queue, Subscription, readings, subscribe
 from shared.database import PASSING, Database, Transaction
 from shared.envelope import Received, Unreadable
 from shared.events import Event
@@ -43,23 +44,23 @@ class Consumer:
         self._service = service
         self._queue = queue
         self._handlers = handlers
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._consuming = False
         self.name = f"consume {queue.name}"
 
     async def check(self) -> None:
-        """Raise unless the broker delivers and the database takes."""
+        """Raise BrokerAway unless the broker delivers and the database takes."""
         if not self._consuming:
-            raise ConnectionError("not consuming")
+            raise BrokerAway("not consuming")
 
     def stop(self) -> None:
         """Finish the batch in hand, then end `run`."""
-        self._stopping = True
+        self._stopping.set()
 
     async def run(self) -> None:
         """Consume until stopped; connect again whenever the broker was away."""
         back_off_s = 0.1
-        while not self._stopping:
+        while not self._stopping.is_set():
             try:
                 async with subscribe(
                     self._url, self._prefix, self._queue,
@@ -68,30 +69,31 @@ class Consumer:
                     self._consuming = True
                     back_off_s = 0.1
                     await self._consume(subscription)
-            except BROKEN as error:
+            except BrokerAway as error:
                 log.warning("broker away", queue=self._queue.name, error=repr(error))
                 self._consuming = False
-                await asyncio.sleep(back_off_s)
+                await self._rest(back_off_s)
                 back_off_s = min(2 * back_off_s, BACK_OFF_MOST_S)
         self._consuming = False
 
     async def _consume(self, subscription: Subscription) -> None:
-        while not self._stopping:
+        while not self._stopping.is_set():
             batch = await subscription.collect(
                 most=DELIVERIES_MOST, most_bytes=BATCH_MOST_BYTES, within_s=BATCH_WITHIN_S
             )
             if not batch:
-                if not await subscription.alive():
-                    raise ConnectionError("the broker has dropped this consumer")
+                await subscription.check()
                 continue
             read = [reading for message in batch for reading in readings(message)]
-            await self._hold_until_recorded(read)
+            if not await self._hold_until_recorded(read):
+                break
             await subscription.ack(batch)
         await subscription.stop()
 
-    async def _hold_until_recorded(self, read: list[Received | Unreadable]) -> None:
+    async def _hold_until_recorded(self, read: list[Received | Unreadable]) -> bool:
         """Hold the deliveries while the database is away: to requeue them would burn their
-        delivery limit and send good messages to the dead letters."""
+        delivery limit and send good messages to the dead letters. False when stopped meanwhile:
+        then they go back, once."""
         back_off_s = 0.1
         while True:
             try:
@@ -99,11 +101,18 @@ class Consumer:
             except PASSING as error:
                 log.warning("database away", queue=self._queue.name, error=repr(error))
                 self._consuming = False
-                await asyncio.sleep(back_off_s)
+                await self._rest(back_off_s)
+                if self._stopping.is_set():
+                    return False
                 back_off_s = min(2 * back_off_s, BACK_OFF_MOST_S)
             else:
                 self._consuming = True
-                return
+                return True
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait for the time or the stop, whichever is first."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
 
 async def record(

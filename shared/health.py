@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from prometheus_client.aiohttp import make_aiohttp_handler
 
-from shared.bus import BROKEN
+from shared.bus import BrokerAway
 from shared.database import PASSING
 
 Check = Callable[[], Awaitable[None]]
@@ -29,7 +29,7 @@ class Health:
         for name, check in self.checks.items():
             try:
                 await check()
-            except (*PASSING, *BROKEN) as error:
+            except (*PASSING, BrokerAway) as error:
                 found[name] = repr(error)
         return found
 

@@ -16,7 +16,7 @@ import structlog
 from aiohttp import web
 
 from shared import inbox, logs
-from shared.bus import BROKEN, Publisher, Queue, queues_for
+from shared.bus import BrokerAway, Publisher, Queue, queues_for
 from shared.consumer import Consumer, Handlers
 from shared.database import PASSING, Database
 from shared.health import Health
@@ -108,7 +108,7 @@ class Runtime:
         while not self.stopping.is_set():
             try:
                 await self.publisher.open(queues)
-            except BROKEN as error:
+            except BrokerAway as error:
                 log.warning("broker away", error=repr(error))
                 await asyncio.sleep(back_off_s)
                 back_off_s = min(2 * back_off_s, BACK_OFF_MOST_S)
@@ -154,7 +154,7 @@ class Runtime:
     async def _within(self, limit_s: float, what: str, work: Coroutine[None, None, None]) -> None:
         try:
             await asyncio.wait_for(work, limit_s)
-        except (*PASSING, *BROKEN) as error:
+        except (*PASSING, BrokerAway) as error:
             log.warning("left undone", what=what, error=repr(error))
 
     async def _repeat(
@@ -165,7 +165,7 @@ class Runtime:
         while not self.stopping.is_set():
             try:
                 more = await step()
-            except (*PASSING, *BROKEN) as error:
+            except (*PASSING, BrokerAway) as error:
                 STEPS.labels(name, "put off").inc()
                 log.warning("put off", error=repr(error), again_s=back_off_s)
                 await self._idle(back_off_s, None)
