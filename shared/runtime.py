@@ -7,8 +7,8 @@ starts a new one; what was in hand is rows with leases, so another replica takes
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +31,9 @@ Resource = TypeVar("Resource")
 
 HEARD_DAYS = 7
 BACK_OFF_MOST_S = 5.0
+# By which share of the grace a part of the stop is over. Usually each takes far less, and leaves
+# the rest to those after it: above all to calls under way, whose answers would be lost.
+REQUESTS_BY, WORKERS_BY, RESOURCES_BY, RELAY_BY = 0.4, 0.5, 0.8, 0.9
 
 log = structlog.get_logger(__name__)
 
@@ -38,13 +41,22 @@ log = structlog.get_logger(__name__)
 class Runtime:
     """What a service's wiring is given: a database, and ways to say what runs."""
 
-    def __init__(self, service: str, settings: Settings, database: Database) -> None:
+    def __init__(
+        self,
+        service: str,
+        settings: Settings,
+        database: Database,
+        health: Health,
+        stopping: asyncio.Event,
+    ) -> None:
         self.service = service
         self.settings = settings
         self.database = database
-        self.health = Health()
+        self.health = health
         self.publisher = Publisher(str(settings.amqp_url), settings.bus_prefix, service)
-        self.stopping = asyncio.Event()
+        self._stopping = stopping
+        self._halting = asyncio.Event()
+        """Set when workers shall end: after requests, which may wait for what workers do."""
         self._resources = AsyncExitStack()
         self._handlers: Handlers = {}
         self._workers: list[tuple[str, Step, float, asyncio.Event | None]] = []
@@ -70,7 +82,7 @@ class Runtime:
         self._apps.append((app, self.settings.http_port))
 
     async def run(self) -> None:
-        """Run until a loop dies or `stopping` is set."""
+        """Run until a loop ends or the process shall stop. Raises what the loop died of."""
         queues = queues_for(self.settings.bus_prefix, self.service, self._handlers)
         await self._open_broker(queues)
         relay = Relay(self.database, self.publisher, queues)
@@ -86,31 +98,36 @@ class Runtime:
             for name, step, idle_s, wake in self._workers
         ]
         listening = [asyncio.create_task(one.run(), name=one.name) for one in consumers]
+        grace_s = REQUESTS_BY * self.settings.shutdown_grace_s
         servers = [
-            await serve(app, self.settings.http_host, port, grace_s=5) for app, port in self._apps
+            await serve(app, self.settings.http_host, port, grace_s=grace_s)
+            for app, port in self._apps
         ]
         self.health.started = True
         log.info("started", http=[address for one in servers for address in one.addresses])
-        stopped = asyncio.create_task(self.stopping.wait(), name="stopping")
+        stopped = asyncio.create_task(self._stopping.wait(), name="stopping")
+        loops = [*workers, *listening]
         try:
-            await asyncio.wait([stopped, *workers, *listening], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([stopped, *loops], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self.stopping.set()
+            ended = [task for task in loops if task.done()]
             await self._stop(consumers, servers, workers, listening, relay)
         stopped.cancel()
-        for task in (*workers, *listening):
-            if not task.cancelled() and (error := task.exception()) is not None:
+        for task in loops:
+            if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 raise error
+        if ended:
+            raise RuntimeError(f"{ended[0].get_name()} ended by itself")
 
     async def _open_broker(self, queues: list[Queue]) -> None:
         """Wait for the broker: queues must be there before this replica says that it is ready."""
         back_off_s = 0.2
-        while not self.stopping.is_set():
+        while not self._stopping.is_set():
             try:
                 await self.publisher.open(queues)
             except BrokerAway as error:
                 log.warning("broker away", error=repr(error))
-                await asyncio.sleep(back_off_s)
+                await _wait(self._stopping, back_off_s)
                 back_off_s = min(2 * back_off_s, BACK_OFF_MOST_S)
             else:
                 return
@@ -136,33 +153,30 @@ class Runtime:
         """Unready, no new work, finish what is in hand, publish what it told, close."""
         log.info("stopping")
         self.health.stopping = True
-        grace_s = self.settings.shutdown_grace_s
+        begun_s, grace_s = asyncio.get_running_loop().time(), self.settings.shutdown_grace_s
         for consumer in consumers:
             consumer.stop()
-        await asyncio.gather(*(one.cleanup() for one in servers), return_exceptions=True)
-        tasks = [*listening, *workers]
-        _, late = await asyncio.wait(tasks, timeout=grace_s)
-        for task in late:
-            log.warning("cut short", loop=task.get_name())
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._within(grace_s / 4, "resources", self._resources.aclose())
-        await self._within(grace_s / 4, "last relay", _until_idle(relay.step))
-        await self._within(grace_s / 4, "broker", self.publisher.close())
+        await asyncio.gather(
+            *(one.cleanup() for one in servers),
+            _finish(listening, begun_s + REQUESTS_BY * grace_s),
+            return_exceptions=True,
+        )
+        self._halting.set()
+        await _finish(workers, begun_s + WORKERS_BY * grace_s)
+        for what, work, share in (
+            ("resources", self._resources.aclose(), RESOURCES_BY),
+            ("last relay", _until_idle(relay.step), RELAY_BY),
+            ("broker", self.publisher.close(), 1.0),
+        ):
+            await _by(begun_s + share * grace_s, what, work)
         log.info("stopped")
-
-    async def _within(self, limit_s: float, what: str, work: Coroutine[None, None, None]) -> None:
-        try:
-            await asyncio.wait_for(work, limit_s)
-        except (*PASSING, BrokerAway) as error:
-            log.warning("left undone", what=what, error=repr(error))
 
     async def _repeat(
         self, name: str, step: Step, idle_s: float, wake: asyncio.Event | None
     ) -> None:
         structlog.contextvars.bind_contextvars(worker=name)
         back_off_s = 0.1
-        while not self.stopping.is_set():
+        while not self._halting.is_set():
             try:
                 more = await step()
             except (*PASSING, BrokerAway) as error:
@@ -178,7 +192,7 @@ class Runtime:
 
     async def _idle(self, seconds: float, wake: asyncio.Event | None) -> None:
         """Wait for the time, the wake-up or the stop, whichever is first."""
-        waits = [asyncio.create_task(self.stopping.wait())]
+        waits = [asyncio.create_task(self._halting.wait())]
         if wake is not None:
             waits.append(asyncio.create_task(wake.wait()))
         _, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -192,9 +206,39 @@ class Runtime:
             return await inbox.forget(connection, days=HEARD_DAYS, most=10_000) == 10_000
 
 
+async def _finish(loops: Sequence[asyncio.Task[None]], until_s: float) -> None:
+    """Wait for loops to end by themselves; cut short those that have not by then."""
+    if not loops:
+        return
+    left_s = max(until_s - asyncio.get_running_loop().time(), 0)
+    _, late = await asyncio.wait(loops, timeout=left_s)
+    for task in late:
+        log.warning("cut short", loop=task.get_name())
+        task.cancel()
+    if late:
+        await asyncio.wait(late, timeout=1)
+
+
+async def _by(until_s: float, what: str, work: Coroutine[None, None, None]) -> None:
+    """Do a part of the stop; whatever becomes of it, the next one follows."""
+    left_s = max(until_s - asyncio.get_running_loop().time(), 0.1)
+    try:
+        await asyncio.wait_for(work, left_s)
+    except (*PASSING, BrokerAway) as error:
+        log.warning("left undone", what=what, error=repr(error))
+    except Exception:
+        log.exception("left undone", what=what)
+
+
 async def _until_idle(step: Step) -> None:
     while await step():
         pass
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, but no longer than this."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
 
 
 Wire = Callable[[Runtime], Awaitable[None]]
@@ -212,29 +256,39 @@ def run(service: str, settings: Settings, wire: Wire) -> None:
 
 async def _live(service: str, settings: Settings, wire: Wire) -> None:
     migrations = Path(sys.modules["__main__"].__file__ or "").parent / "migrations"
-    database = await _open_database(service, settings, migrations)
-    runtime = Runtime(service, settings, database)
+    stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, runtime.stopping.set)
-    ops = await serve(runtime.health.app(), settings.http_host, settings.ops_port, grace_s=1)
+        loop.add_signal_handler(number, stopping.set)
+    health = Health()
+    # Before the servers are there: a replica that waits for them is alive, though not ready.
+    ops = await serve(health.app(), settings.http_host, settings.ops_port, grace_s=1)
     try:
-        await wire(runtime)
-        await runtime.run()
+        database = await _open_database(service, settings, migrations, stopping)
+        if database is None:
+            return
+        try:
+            runtime = Runtime(service, settings, database, health, stopping)
+            await wire(runtime)
+            await runtime.run()
+        finally:
+            await database.close()
     finally:
         await ops.cleanup()
-        await database.close()
 
 
-async def _open_database(service: str, settings: Settings, migrations: Path) -> Database:
-    """Wait for the server, bring the schema up to date, open the pool."""
+async def _open_database(
+    service: str, settings: Settings, migrations: Path, stopping: asyncio.Event
+) -> Database | None:
+    """Wait for the server, bring the schema up to date, open the pool; None when stopped before."""
     back_off_s = 0.2
-    while True:
+    while not stopping.is_set():
         try:
             for name in await migrate(str(settings.database_url), service, migrations):
                 log.info("migrated", migration=name)
             return await Database.open(str(settings.database_url), service, size=settings.pool_size)
         except PASSING as error:
             log.warning("database away", error=repr(error))
-            await asyncio.sleep(back_off_s)
+            await _wait(stopping, back_off_s)
             back_off_s = min(2 * back_off_s, BACK_OFF_MOST_S)
+    return None
