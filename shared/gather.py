@@ -14,6 +14,8 @@ Answer = TypeVar("Answer")
 
 MOST = 500
 WITHIN_S = 0.01
+# While the database hangs, requests must not pile up: who asks is told to ask again.
+ANSWER_S = 8.0
 
 
 class Gather(Generic[Item, Answer]):
@@ -30,11 +32,12 @@ class Gather(Generic[Item, Answer]):
         self.wake = asyncio.Event()
 
     async def submit(self, item: Item) -> Answer:
-        """Wait until the item is recorded. Raises what recording it raised."""
+        """Wait until the item is recorded. Raises what recording it raised, TimeoutError when that
+        takes too long; it may have been recorded then."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
         self.wake.set()
-        return await answer
+        return await asyncio.wait_for(answer, ANSWER_S)
 
     async def step(self) -> bool:
         """Record what waits; whether there is more."""
@@ -42,7 +45,9 @@ class Gather(Generic[Item, Answer]):
             return False
         await asyncio.sleep(WITHIN_S)
         batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-        await self._settle(batch)
+        # Who has given up will ask again.
+        if batch := [(item, answer) for item, answer in batch if not answer.done()]:
+            await self._settle(batch)
         return bool(self._waiting)
 
     async def _settle(self, batch: list[tuple[Item, asyncio.Future[Answer]]]) -> None:
