@@ -70,7 +70,9 @@ def picture(scene: Scene, now_s: float) -> RenderableType:
         table.add_row(
             line.name,
             line.allows_shortly(),
-            ProgressBar(total=line.contacts, completed=sent),
+            ProgressBar(
+                total=line.contacts, completed=sent, complete_style="cyan", finished_style="green"
+            ),
             f"{sent} of {line.contacts}",
             str(waiting),
             speed(line, scene.book, now_s),
