@@ -21,7 +21,10 @@ def from_nearby(order: Order) -> str | None:
 def refused(order: Order) -> str:
     refusing = [carrier for carrier in CARRIERS if order.carriers[carrier].state == "refused"]
     names = _listed([CARRIER_NAMES[carrier] for carrier in refusing])
-    said = order.carriers[refusing[0]].reason
+    # Some reasons begin with the carrier's name, and so do we.
+    said = (order.carriers[refusing[0]].reason or "").removeprefix(
+        f"{CARRIER_NAMES[refusing[0]]}: "
+    )
     return f"Refused by {names}: {said}" if said else f"Refused by {names}."
 
 
