@@ -28,6 +28,9 @@ CONNECT_S = 10.0
 CONFIRM_S = 8.0
 ANSWER_S = 3.0
 CLOSE_S = 3.0
+# The broker gives a silent connection up after three times as long (measured), and only then does
+# another consumer get what that one holds. aio_pika waits even longer: nobody waits for it here.
+HEARTBEAT_S = 8
 # Failures are dead-lettered by the consumer itself, with a reason; the broker's own limit is only
 # for a batch that kills its consumer again and again. It counts rolling restarts too.
 DELIVERIES_MOST = 20
@@ -117,7 +120,7 @@ async def connect(url: str, name: str) -> AbstractConnection:
     """A connection of its own: a memory alarm blocks whole connections, so publishing and
     consuming never share one."""
     return await asked(
-        aio_pika.connect(url, client_properties={"connection_name": name}, heartbeat=20),
+        aio_pika.connect(url, client_properties={"connection_name": name}, heartbeat=HEARTBEAT_S),
         CONNECT_S,
     )
 
@@ -168,6 +171,7 @@ class Publisher:
         self._name = f"{name} publish"
         self._connection: AbstractConnection | None = None
         self._channel: AbstractChannel | None = None
+        self._in_doubt = False
         self._exchanges: dict[bool, AbstractExchange] = {}
 
     async def open(self, queues: Iterable[Queue] = ()) -> None:
@@ -175,6 +179,7 @@ class Publisher:
         await self.close()
         self._connection = await connect(self._url, self._name)
         self._channel = await asked(self._open_channel(self._connection, queues), CONNECT_S)
+        self._in_doubt = False
 
     async def _open_channel(
         self, connection: AbstractConnection, queues: Iterable[Queue]
@@ -190,8 +195,9 @@ class Publisher:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a channel that nobody has closed, as far as this side knows."""
-        return self._channel is not None and not self._channel.is_closed
+        """Whether there is a channel to publish on, as far as this side knows. One that did not
+        confirm in time may lead nowhere: it counts as closed, so that a new one is tried."""
+        return self._channel is not None and not self._channel.is_closed and not self._in_doubt
 
     async def publish(self, message: Outgoing) -> None:
         """Return once the broker has it for good.
@@ -216,6 +222,9 @@ class Publisher:
             await asked(publishing, CONFIRM_S)
         except DeliveryError as error:
             raise Unroutable(f"no queue takes {message.topic}") from error
+        except BrokerAway:
+            self._in_doubt = True
+            raise
 
     async def check(self) -> None:
         """Ask the broker something small. Raises BrokerAway when it does not answer in time."""
