@@ -131,10 +131,11 @@ async def record(
                 good.setdefault(item.key, item)
             else:
                 faults.append(Unreadable(item.raw, f"not heard by {queue}", "type"))
-    if faults:
-        await _bury(database, queue, faults)
     if good:
         await _handle(database, queue, handlers, list(good.values()))
+    # Last: what comes before it is known again when it is repeated, a dead letter is not.
+    if faults:
+        await _bury(database, queue, faults)
 
 
 async def _handle(

@@ -20,6 +20,7 @@ from shared.events import Event
 
 ACQUIRE_S = 10.0
 STATEMENT_S = 20.0
+IDLE_IN_TRANSACTION_S = 5.0
 
 # What passes by itself: the server is away or restarting, or two transactions stood in each
 # other's way. Held and tried again; everything else is a fault of the data or of the code.
@@ -97,7 +98,8 @@ class Database:
                 "application_name": f"sluice {schema}",
                 "statement_timeout": str(int(STATEMENT_S * 1000)),
                 "lock_timeout": str(int(STATEMENT_S * 500)),
-                "idle_in_transaction_session_timeout": str(int(STATEMENT_S * 1000)),
+                # A frozen replica gives its locks back.
+                "idle_in_transaction_session_timeout": str(int(IDLE_IN_TRANSACTION_S * 1000)),
                 # Statements over unnest() are estimated high and run in milliseconds:
                 # compiling them costs more than it saves.
                 "jit": "off",

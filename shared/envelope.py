@@ -84,7 +84,9 @@ def _parse(body: bytes) -> Any:
 def _binary_attributes(headers: Mapping[str, Any]) -> dict[str, Any] | None:
     """The attributes of AMQP binary mode, whose headers start with `ce-` or `cloudEvents:`."""
     attributes = {
-        name.removeprefix(prefix): value.decode() if isinstance(value, bytes) else value
+        name.removeprefix(prefix): value.decode(errors="replace")
+        if isinstance(value, bytes)
+        else value
         for prefix in ("ce-", "cloudEvents:", "cloudEvents_")
         for name, value in headers.items()
         if name.startswith(prefix)
@@ -127,8 +129,8 @@ def raw_bytes(raw: Any) -> bytes:
     """What is to be kept of something unreadable, as it came."""
     if isinstance(raw, bytes):
         return raw
-    # ASCII only: a lone surrogate stays the escape that it was.
-    return json.dumps(raw).encode()
+    # ASCII only: a lone surrogate stays the escape that it was. AMQP headers may hold any type.
+    return json.dumps(raw, default=str).encode()
 
 
 def batch(events: Iterable[str]) -> bytes:

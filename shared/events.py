@@ -21,7 +21,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from shared.rules.hours import Hours, Window, clock_text, parse_clock
+from shared.rules.hours import Hours, Window, civil_day, clock_text, parse_clock
 
 
 def _without_nul(text: str) -> str:
@@ -88,6 +88,15 @@ OpenHours = Annotated[
         }
     ),
 ]
+
+
+def _zone(name: str) -> str:
+    # Raises for a zone that nobody could compute a day in.
+    civil_day(name, datetime(2000, 1, 1, tzinfo=UTC))
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
 # What fits the columns that it will stand in.
 Cap = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Revision = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -154,7 +163,7 @@ class LimitsChanged(Event):
     sms_unit: Literal["segment", "message"]
     mms_per_minute: Cap | None
     segments_per_day: Cap | None
-    day_zone: Name = "America/Los_Angeles"
+    day_zone: Zone = "America/Los_Angeles"
 
 
 class CampaignLaunched(CampaignEvent):

@@ -39,17 +39,14 @@ class Webhooks:
     def app(self) -> web.Application:
         """The collider's HTTP API."""
         app = web.Application(middlewares=[problems], client_max_size=BODY_MOST_BYTES)
-        app.router.add_post(telnyx.RECEIPTS_PATH, self._receipt)
+        app.router.add_post(telnyx.RECEIPTS_ROUTE, self._receipt)
         app.router.add_post(telnyx.INBOUND_PATH, self._inbound)
         return app
 
     async def _receipt(self, request: web.Request) -> web.Response:
         signed_at, body = await self._verified(request)
         where = request.match_info
-        try:
-            attempt = int(where["attempt"])
-        except ValueError:
-            raise Problem(404, "Not an attempt") from None
+        attempt = int(where["attempt"])
         receipt = telnyx.read_receipt(body, where["org_id"], where["message_id"], attempt)
         return await self._take(signed_at, receipt)
 

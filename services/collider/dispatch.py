@@ -16,6 +16,7 @@ from services.collider.domain import Outbound, Outcome
 from services.collider.outcomes import attempt_key
 from services.collider.providers import MessageProvider
 from services.collider.store import results
+from services.collider.store.results import AttemptKey
 from shared.database import PASSING, Database
 from shared.rules.meters import SPREAD_S
 
@@ -26,6 +27,8 @@ CALL_LEASE_BEYOND_TIMEOUT_S = 5.0
 NOT_STARTED = Outcome("not taken", reason="its call did not start in time")
 
 CALLS = Counter("sluice_calls_total", "Calls to the provider", ["verdict"])
+# Room that was paid for and not used: the database is too far away, or the machine too busy.
+LATE = Counter("sluice_calls_late_total", "Claims whose call did not start in time")
 CALL_S = Histogram("sluice_call_seconds", "From the start of a call to its answer")
 
 log = structlog.get_logger(__name__)
@@ -46,8 +49,6 @@ class Dispatcher:
         self._calls: set[asyncio.Task[None]] = set()
         self.wake = asyncio.Event()
         """Set when there is something to write down."""
-        self.freed = asyncio.Event()
-        """Set when there is room for more claims."""
 
     @property
     def provider_name(self) -> str:
@@ -78,10 +79,7 @@ class Dispatcher:
         if not done and not next_:
             return False
         try:
-            async with self._database.transaction() as tx:
-                await outcomes.record_outcomes(tx, self._provider.name, done)
-                keys = [attempt_key(text) for text, _ in next_]
-                mine = await results.mark_calling(tx, keys, lease_s=self._lease_s) if keys else ()
+            mine = await self._write(done, next_)
         except PASSING:
             # Perhaps it was committed, perhaps not. What came of calls is written again, and what
             # was to be called never is: put back, whether it says `claimed` by now or `calling`.
@@ -93,14 +91,38 @@ class Dispatcher:
                 self._calls.add(call)
                 call.add_done_callback(self._calls.discard)
             else:
+                LATE.inc()
                 self._outcomes.append((text, NOT_STARTED))
-        self.freed.set()
         return bool(self._outcomes or self._claimed)
+
+    async def _write(
+        self, done: list[tuple[Outbound, Outcome]], next_: list[tuple[Outbound, float]]
+    ) -> set[AttemptKey]:
+        """One transaction for the last results and the next intents; which may be called.
+
+        When a result cannot be written, each has a transaction of its own, and that one is left
+        to its lease: nobody knows what came of it.
+        """
+        keys = [attempt_key(text) for text, _ in next_]
+        try:
+            async with self._database.transaction() as tx:
+                await outcomes.record_outcomes(tx, self._provider.name, done)
+                return await results.mark_calling(tx, keys, lease_s=self._lease_s)
+        except PASSING:
+            raise
+        except Exception:
+            if len(done) > 1:
+                for one in done:
+                    await self._write([one], [])
+                return await self._write([], next_)
+            log.exception("result not recorded", message_id=done[0][0].message_id if done else "")
+            return set()
 
     async def _call(self, text: Outbound, claimed_s: float) -> None:
         # A replica that was frozen in between is a zombie: its lease has run out, the message may
         # have been declared unclear, and the minute it was claimed for is over.
         if time.monotonic() - claimed_s > SPREAD_S:
+            LATE.inc()
             outcome = NOT_STARTED
         else:
             with CALL_S.time():
@@ -126,7 +148,9 @@ class Dispatcher:
         """Call nothing more, wait for the calls under way, write down what came of them."""
         self._outcomes += [(text, NOT_STARTED) for text, _ in self._claimed]
         self._claimed = []
-        if self._calls:
-            await asyncio.wait(self._calls, timeout=self._lease_s)
-        while await self.step():
-            pass
+        while self._calls or self._outcomes:
+            # As they come: should the time run out, what is known by then is written down.
+            while await self.step():
+                pass
+            if self._calls:
+                await asyncio.wait(self._calls, return_when=asyncio.FIRST_COMPLETED)

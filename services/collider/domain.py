@@ -11,6 +11,8 @@ from shared.rules.hours import Hours, Window, last_sendable_at, sendable_interva
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """Later than anything that is waited for."""
 
+# A carrier that has confirmed a number and yet does not know it is asked again after this.
+HELD_AGAIN = timedelta(seconds=60)
 # How long after a window's end a transaction that began before it may still bring a message.
 CLOSING_TAIL = timedelta(seconds=60)
 CLOSING_AGAIN = timedelta(seconds=2)
@@ -41,6 +43,13 @@ class Campaign:
     revision: int
     closed_at: datetime | None
     closed_revision: int
+    ended_at: datetime | None = None
+    """The end of its initials, or when that was learnt, if later; None while it is not known."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Organization and campaign."""
+        return (self.org_id, self.campaign_id)
 
     @property
     def closes_at(self) -> datetime:
@@ -89,6 +98,26 @@ def turn_at(schedules: list[Schedule]) -> datetime | None:
 # --- what comes of a call --------------------------------------------------------------------
 
 
+Verdict = Literal["sent", "delivered", "put back", "failed", "opted out", "nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What follows from a code for the message, its bucket, day, lane and contact."""
+
+    verdict: Verdict
+    reason: str | None = None
+    pauses_bucket: bool = False
+    fills_day: bool = False
+    holds_lane: bool = False
+
+    @property
+    def touches_bucket(self) -> bool:
+        """Whether anything that stands under the bucket changes."""
+        put_back = self.verdict == "put back"
+        return put_back or self.pauses_bucket or self.fills_day or self.holds_lane
+
+
 @dataclass(frozen=True, slots=True)
 class Outbound:
     """One text to hand over: `attempt` numbers its calls, `sender` is the campaign's number."""
@@ -120,7 +149,8 @@ class Outcome:
     reason: str | None = None
     pause_s: float = 0.0
     """The provider's account asked for a pause of this long."""
-    opted_out: bool = False
+    means: Meaning | None = None
+    """What its code says of the bucket, the day, the lane and the contact."""
 
 
 ReceiptState = Literal["sent", "delivered", "failed", "unconfirmed"]
@@ -130,7 +160,6 @@ ReceiptState = Literal["sent", "delivered", "failed", "unconfirmed"]
 class Receipt:
     """What the provider says of one attempt later on."""
 
-    event_id: str
     org_id: str
     message_id: str
     attempt: int
@@ -150,31 +179,19 @@ class Inbound:
     text: str
 
 
-Verdict = Literal["sent", "delivered", "put back", "failed", "opted out", "nothing"]
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What follows from a receipt's code for the message, its bucket, day and lane."""
-
-    verdict: Verdict
-    reason: str | None = None
-    pauses_bucket: bool = False
-    fills_day: bool = False
-    holds_lane: bool = False
-
-
 # Telnyx's codes; see carrier-facts for the other providers' words for the same.
 _RATE = Meaning("put back", "carrier rate exceeded", pauses_bucket=True)
 _DAY = Meaning("put back", "daily cap reached", fills_day=True)
 _EXPIRED = Meaning("put back", "expired in the provider's queue")
 _UNREGISTERED = Meaning("put back", "number not registered with the carrier", holds_lane=True)
+_QUEUE_FULL = Meaning("put back", "the provider's queue is full", pauses_bucket=True)
+REFUSED_TO_US = Meaning("put back", "the provider refuses it to our account", pauses_bucket=True)
 _SPAM = Meaning("failed", "blocked as spam by the carrier")
 _UNREACHABLE = Meaning("failed", "not a number that takes texts")
 MEANINGS = {
     "40011": _RATE,
     "40018": _RATE,
-    "40318": _RATE,
+    "40318": _QUEUE_FULL,
     "40016": _DAY,
     "40014": _EXPIRED,
     "40010": _UNREGISTERED,

@@ -68,7 +68,7 @@ async def record_answers(tx: Transaction, events: Sequence[CarrierAnswered]) -> 
         for event in events
         if event.answer == "confirmed"
     }
-    await campaigns.release_lanes(tx, confirmed)
+    await campaigns.confirm(tx, confirmed)
 
 
 async def record_provisioning(tx: Transaction, events: Sequence[NumberProvisioned]) -> None:
@@ -79,7 +79,7 @@ async def record_provisioning(tx: Transaction, events: Sequence[NumberProvisione
         for carrier in ("att", "tmobile", "verizon")
         if getattr(event.carriers, carrier).state == "confirmed"
     }
-    await campaigns.release_lanes(tx, confirmed)
+    await campaigns.confirm(tx, confirmed)
 
 
 async def queue_messages(tx: Transaction, events: Sequence[MessageQueued]) -> None:

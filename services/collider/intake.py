@@ -57,9 +57,10 @@ async def _lanes(tx: Transaction, keys: set[LaneKey]) -> dict[LaneKey, int]:
     found = await intake.lane_ids(tx, keys)
     missing = sorted(keys - found.keys())
     if missing:
-        now = await tx.now()
         # Steady: a lane made from a schedule that an edit changes meanwhile would keep the old one.
         known = await campaigns.known(tx, {(key[0], key[2]) for key in missing}, steady=True)
+        # That may have waited for a turn of the day.
+        now = await tx.now(afresh=True)
         fresh = []
         for key in missing:
             org_id, _, campaign_id, kind, _ = key

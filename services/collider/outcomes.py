@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+import structlog
+
 from services.collider import domain
 from services.collider.domain import Meaning, Outbound, Outcome, Receipt
-from services.collider.store import optouts, results
+from services.collider.store import campaigns, optouts, results
 from services.collider.store.results import AttemptKey, Ended, Message
 from shared.database import Transaction
 from shared.events import (
@@ -25,8 +27,11 @@ _TELLS: dict[str, type[MessageOutcome]] = {
     "sending failed": MessageFailed,
     "unclear": MessageUnclear,
 }
+_STATUSES = {"accepted": "sent", "rejected": "failed", "unclear": "unclear"}
 # A bucket whose carrier said "too fast" rests for one carrier's minute.
 RATE_PAUSE = timedelta(seconds=60)
+
+log = structlog.get_logger(__name__)
 
 
 async def end(tx: Transaction, ends: Sequence[Ended]) -> None:
@@ -71,32 +76,22 @@ async def record_outcomes(
         return
     locked = await results.lock_attempts(tx, [attempt_key(text) for text, _ in outcomes])
     ends: list[Ended] = []
-    back: list[Message] = []
-    silent: list[Message] = []
+    meanings: dict[AttemptKey, Meaning] = {}
     for text, outcome in outcomes:
-        message = locked.get(attempt_key(text))
+        key = attempt_key(text)
+        message = locked.get(key)
         # Unclear too: the lease ran out while the call was still on its way, and this is the truth.
         if message is None or message.status not in ("claimed", "calling", "unclear"):
             continue
-        if outcome.verdict == "not taken":
-            back.append(message)
-        elif not (outcome.verdict == "unclear" == message.status):
-            status = {"accepted": "sent", "rejected": "failed", "unclear": "unclear"}
-            ends.append(
-                Ended(
-                    message,
-                    status[outcome.verdict],
-                    outcome.provider_id,
-                    outcome.code,
-                    outcome.reason,
-                )
-            )
-        if outcome.opted_out:
-            silent.append(message)
+        if outcome.means is not None:
+            meanings[key] = outcome.means
+        elif outcome.verdict == "not taken":
+            meanings[key] = Meaning("put back", outcome.reason)
+        if outcome.verdict != "not taken" and not outcome.verdict == "unclear" == message.status:
+            status = _STATUSES[outcome.verdict]
+            ends.append(Ended(message, status, outcome.provider_id, outcome.code, outcome.reason))
     await end(tx, ends)
-    if back:
-        await results.put_back(tx, back)
-    await opt_out(tx, {(message.org_id, message.phone) for message in silent})
+    await _apply(tx, locked, meanings)
     pause_s = max(outcome.pause_s for _, outcome in outcomes)
     if pause_s:
         until = await tx.now() + timedelta(seconds=pause_s)
@@ -111,7 +106,7 @@ async def record_receipts(tx: Transaction, receipts: Sequence[Receipt]) -> None:
     last: dict[AttemptKey, tuple[Receipt, Meaning]] = {}
     for receipt in receipts:
         key = attempt_key(receipt)
-        if key not in states:
+        if key not in states or not _is_of(receipt, locked[key]):
             continue
         means = domain.meaning(receipt)
         verdict = domain.follows(states[key], means.verdict)
@@ -128,6 +123,11 @@ async def record_receipts(tx: Transaction, receipts: Sequence[Receipt]) -> None:
     await _apply(tx, locked, meanings)
 
 
+def _is_of(receipt: Receipt, message: Message) -> bool:
+    """Whether it is of the message that its address names: the signature does not cover that."""
+    return message.provider_id is None or receipt.provider_id in (None, message.provider_id)
+
+
 async def _apply(
     tx: Transaction, locked: dict[AttemptKey, Message], meanings: dict[AttemptKey, Meaning]
 ) -> None:
@@ -136,12 +136,16 @@ async def _apply(
     def those(wanted: str) -> list[AttemptKey]:
         return [key for key, means in meanings.items() if getattr(means, wanted)]
 
+    if any(means.touches_bucket for means in meanings.values()):
+        await campaigns.lock_buckets(tx, {locked[key].bucket for key in meanings})
     if keys := those("fills_day"):
         await results.fill_days(tx, keys)
     if keys := those("holds_lane"):
-        await results.hold_lanes(tx, keys)
+        held = {(locked[key].org_id, locked[key].campaign_id, locked[key].carrier) for key in keys}
+        log.warning("number not known to the carrier", campaigns=sorted(held))
+        await campaigns.hold(tx, held)
     if keys := those("pauses_bucket"):
-        buckets = {(locked[key].org_id, locked[key].carrier) for key in keys}
+        buckets = {locked[key].bucket for key in keys}
         await results.pause_buckets(tx, buckets, await tx.now() + RATE_PAUSE)
     back = [locked[key] for key, means in meanings.items() if means.verdict == "put back"]
     if back:

@@ -23,6 +23,7 @@ SPREAD = timedelta(seconds=SPREAD_S)
 
 Scope = str
 """A use case's id, or ORGANIZATION."""
+CHANNELS: tuple[Channel, ...] = ("sms", "mms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,9 @@ class Quota:
 class Bucket:
     """All that is known of one organization's bucket with one carrier, under its lock.
 
-    `lanes` have backlog and are open now, in the order in which they go; `opens_at` is when the
-    next of the others opens. `told` are limits by scope, as somebody set them.
+    `quotas` are those of the days around now, `told` limits by scope as somebody set them. `lanes`
+    have backlog and are open now, in the order in which they go; `opens_at` is when the next of the
+    others opens.
     """
 
     org_id: str
@@ -73,6 +75,8 @@ class Bucket:
     lanes: Sequence[Lane]
     opens_at: datetime | None = None
     paused_until: datetime | None = None
+    shut: Mapping[tuple[Scope, Channel], datetime] = field(default_factory=dict)
+    """Use cases whose lanes were left out, having no room of their own, and until when."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -91,7 +95,7 @@ class Chosen:
     candidate: Candidate
     use_case_id: Scope
     quota_day: date
-    use_case_quota_day: date | None
+    use_case_quota_day: date
 
 
 @dataclass(slots=True)
@@ -112,8 +116,7 @@ class Plan:
         """What to add to the days of the organization and of its use cases."""
         for one in self.chosen:
             yield ORGANIZATION, one.quota_day, one.candidate.segments
-            if one.use_case_quota_day is not None:
-                yield one.use_case_id, one.use_case_quota_day, one.candidate.segments
+            yield one.use_case_id, one.use_case_quota_day, one.candidate.segments
 
 
 class Room:
@@ -123,27 +126,37 @@ class Room:
         self._bucket = bucket
         self._now = now
         self._applying: dict[Scope, tuple[Limits, ...]] = {}
-        self._reserved: set[tuple[Scope, Channel]] = set()
+        self._reserved: dict[tuple[Scope, Channel], datetime] = {}
         self._left: dict[Scope, int] = {}
         self.meters: dict[tuple[Scope, Channel], Meter] = {}
-        for lane in bucket.lanes:
-            for limits in self._limits(lane):
-                self._open(limits, lane.channel)
+        self._organization = bucket.told.get(ORGANIZATION, bucket.default)
+        day = civil_day(self._organization.day_zone, now)
+        quota = bucket.quotas.get((ORGANIZATION, day))
+        self._day_is_full = quota is not None and quota.full
 
     def _limits(self, lane: Lane) -> tuple[Limits, ...]:
+        """The limits that apply to a lane, with their meters and days opened."""
         found = self._applying.get(lane.use_case_id)
         if found is None:
             found = applying(lane.use_case_id, self._bucket.told, self._bucket.default)
             self._applying[lane.use_case_id] = found
+        for limits in found:
+            self._open(limits, lane.channel)
         return found
 
     def _open(self, limits: Limits, channel: Channel) -> None:
         key = (limits.use_case_id, channel)
         per_minute = limits.per_minute(channel)
         if per_minute is not None and key not in self.meters:
-            known = self._bucket.meters.get(key) or meters.fresh(per_minute, self._now)
-            self.meters[key] = meters.limited(known, per_minute, self._now)
-        if limits.segments_per_day is not None:
+            known = self._bucket.meters.get(key)
+            if known is not None:
+                self.meters[key] = meters.limited(known, per_minute, self._now)
+            elif self._bucket.quotas:
+                # It has sent lately under other limits: nobody knows what this minute holds.
+                self.meters[key] = meters.full(per_minute, self._now)
+            else:
+                self.meters[key] = meters.fresh(per_minute, self._now)
+        if limits.segments_per_day is not None and limits.use_case_id not in self._left:
             self._left[limits.use_case_id] = self._left_today(limits, limits.segments_per_day)
 
     def _left_today(self, limits: Limits, per_day: int) -> int:
@@ -152,13 +165,13 @@ class Room:
             # The call may start that much later, and must not fall into the next day.
             return 0
         quota = self._bucket.quotas.get((limits.use_case_id, day))
-        if quota is None:
-            return per_day
-        return 0 if quota.full else per_day - quota.used
+        return per_day if quota is None else per_day - quota.used
 
     def appetite(self, lane: Lane, most: int) -> int:
         """How many of a lane's messages are worth reading now: as many as go if all are small, and
         one more to see what the next one costs; none when not even a small one goes."""
+        if self._day_is_full:
+            return 0
         for limits in self._limits(lane):
             meter = self.meters.get((limits.use_case_id, lane.channel))
             if meter is not None:
@@ -188,13 +201,42 @@ class Room:
             for limits in self._limits(lane)
         )
 
-    def take(self, lane: Lane, segments: int) -> datetime | None:
-        """Charge a text to all limits that apply and return None; or charge nothing and return
-        when to ask again."""
-        waits = [self._wait(limits, lane.channel, segments) for limits in self._limits(lane)]
-        asks_at = max((at for at in waits if at is not None), default=None)
-        if asks_at is not None:
-            return asks_at
+    def wait(self, lane: Lane, segments: int) -> datetime | None:
+        """Until when a text of this lane has to wait; None: it may go now."""
+        waits = [at for _, at in self._waits(lane, segments)]
+        if self._day_is_full:
+            waits.append(next_midnight(self._organization.day_zone, self._now))
+        waits += [
+            next_midnight(limits.day_zone, self._now)
+            for limits in self._limits(lane)
+            if self._left.get(limits.use_case_id, segments) < segments
+        ]
+        return max(waits, default=None)
+
+    def _waits(self, lane: Lane, segments: int) -> Iterator[tuple[tuple[Scope, Channel], datetime]]:
+        """The minute meters that have no room for such a text now, and until when."""
+        for limits in self._limits(lane):
+            key = (limits.use_case_id, lane.channel)
+            meter = self.meters.get(key)
+            if meter is None:
+                continue
+            if key in self._reserved:
+                yield key, self._reserved[key]
+            elif meter.room(self._now) < (cost := limits.cost(lane.channel, segments)):
+                yield key, meter.room_at(cost, self._now) or NEVER
+
+    def reserve(self, lane: Lane, segments: int, until: datetime) -> None:
+        """Keep the room that a text waits for from what comes later in the order.
+
+        Only a meter that it waits for to the last: while it waits for its day, or for a use case
+        that is closed, the organization's minute is free for others.
+        """
+        for key, at in list(self._waits(lane, segments)):
+            if at == until:
+                self._reserved[key] = at
+
+    def take(self, lane: Lane, segments: int) -> None:
+        """Charge a text to all limits that apply."""
         for limits in self._limits(lane):
             key = (limits.use_case_id, lane.channel)
             if key in self.meters:
@@ -202,34 +244,39 @@ class Room:
                 self.meters[key] = meters.poured(self.meters[key], cost, self._now)
             if limits.use_case_id in self._left:
                 self._left[limits.use_case_id] -= segments
-        return None
 
-    def _wait(self, limits: Limits, channel: Channel, segments: int) -> datetime | None:
-        """Until when one scope has no room for this text; None: it has."""
-        key = (limits.use_case_id, channel)
-        meter = self.meters.get(key)
-        waits = []
-        if meter is not None:
-            cost = limits.cost(channel, segments)
-            if key in self._reserved:
-                waits.append(NEVER)
-            elif meter.room(self._now) < cost:
-                # What comes later in the order must not eat the room that this one waits for.
-                self._reserved.add(key)
-                waits.append(meter.room_at(cost, self._now) or NEVER)
-        if self._left.get(limits.use_case_id, segments) < segments:
-            waits.append(next_midnight(limits.day_zone, self._now))
-        return max(waits, default=None)
+    def days(self, lane: Lane) -> tuple[date, date]:
+        """The civil days that a text of this lane is counted in: the organization's and its use
+        case's. Counted even where nothing limits them: a limit told at noon holds for the day."""
+        own = self._bucket.told.get(lane.use_case_id, self._organization)
+        return civil_day(self._organization.day_zone, self._now), civil_day(own.day_zone, self._now)
 
-    def days(self, lane: Lane) -> tuple[date, date | None]:
-        """The civil days that a text of this lane is counted in: the organization's always, its
-        use case's where that has a limit a day."""
-        own = self._bucket.told.get(lane.use_case_id)
-        organization = self._bucket.told.get(ORGANIZATION, self._bucket.default)
-        return (
-            civil_day(organization.day_zone, self._now),
-            civil_day(own.day_zone, self._now) if own and own.segments_per_day else None,
-        )
+
+def shut(bucket: Bucket, now: datetime) -> dict[tuple[Scope, Channel], datetime]:
+    """Use cases whose own limits let nothing out now, by channel, and until when.
+
+    Their lanes are not even looked at: there may be more of them than are looked at in a claim.
+    """
+    room = Room(bucket, now)
+    found = {}
+    for use_case_id in bucket.told:
+        for channel in CHANNELS:
+            at = room.wait(Lane(0, use_case_id, "initial", channel), 1)
+            if use_case_id != ORGANIZATION and at is not None:
+                found[use_case_id, channel] = at
+    return found
+
+
+def ask(bucket: Bucket, room: Room, *, most: int) -> dict[int, int]:
+    """How many messages of each lane to read, in the order of the lanes, `most` in all or a few
+    more. A lane that is not in it had better not be looked at: those before it take all."""
+    asked: dict[int, int] = {}
+    for lane in bucket.lanes:
+        if most <= 0:
+            break
+        asked[lane.lane_id] = room.appetite(lane, most)
+        most -= asked[lane.lane_id]
+    return asked
 
 
 def plan(
@@ -244,12 +291,16 @@ def plan(
     """Choose up to `most` among the heads of the lanes; `asked` is how many of each lane were to
     be read."""
     result = Plan()
-    waits = [bucket.opens_at] if bucket.opens_at else []
+    waits = [at for at in (bucket.opens_at, *bucket.shut.values()) if at is not None]
     for lane in bucket.lanes:
-        wanted = asked.get(lane.lane_id, 0)
+        if lane.lane_id not in asked:
+            # Those before it may have had less than was thought: look again at once.
+            waits.append(now)
+            break
         heads = found.get(lane.lane_id, ())
         room.fit(lane, (head.segments for head in heads))
-        asks_at = None if wanted else room.take(lane, 1)
+        # Where not even a small text goes, nothing was read: what the next one costs is not known.
+        asks_at = None if asked[lane.lane_id] else room.wait(lane, 1)
         for head in heads:
             if head.opted_out:
                 result.refused.append((head, OPTED_OUT))
@@ -258,17 +309,19 @@ def plan(
             elif len(result.chosen) == most:
                 asks_at = now
                 break
-            elif (asks_at := room.take(lane, head.segments)) is not None:
+            elif (asks_at := room.wait(lane, head.segments)) is not None:
+                room.reserve(lane, head.segments, asks_at)
                 break
             else:
+                room.take(lane, head.segments)
                 result.chosen.append(Chosen(head, lane.use_case_id, *room.days(lane)))
             result.cursors[lane.lane_id] = head.position
         if asks_at is not None:
             waits.append(max(asks_at, now + BETWEEN_CLAIMS))
-        elif len(heads) < wanted:
+        elif len(heads) < asked[lane.lane_id]:
             result.emptied.append(lane.lane_id)
         else:
             waits.append(now + BETWEEN_CLAIMS)
     result.meters = room.meters
-    result.due_at = min((at for at in waits if at != NEVER), default=None)
+    result.due_at = min((at for at in waits if at < NEVER), default=None)
     return result

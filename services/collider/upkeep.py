@@ -1,6 +1,9 @@
 """What time does by itself: openings, ends, leases that run out, texts that wait for a launch."""
 
+from datetime import datetime
+
 from services.collider import domain, intake, outcomes
+from services.collider.domain import Campaign
 from services.collider.store import campaigns, results
 from services.collider.store import intake as intake_store
 from services.collider.store.intake import Place
@@ -29,21 +32,18 @@ class Upkeep:
         """Mark initials that are left behind their window's end as `sending failed`."""
         async with self._database.transaction() as tx:
             due = await campaigns.due_closings(tx, most=CAMPAIGNS_MOST)
-            if not due:
-                return False
-            keys = [(campaign.org_id, campaign.campaign_id) for campaign in due]
-            left = await results.lock_left_behind(tx, keys, most=MESSAGES_MOST)
+            now = await tx.now()
+            ended = [one for one in due if one.closes_at <= now]
+            left = await results.lock_left_behind(
+                tx, [one.key for one in ended], most=MESSAGES_MOST
+            )
             await outcomes.end(
                 tx,
                 [Ended(one, "sending failed", reason=domain.SENDING_FAILED) for one in left],
             )
             if len(left) < MESSAGES_MOST:
-                now = await tx.now()
-                over = [one for one in due if now - one.closes_at > domain.CLOSING_TAIL]
-                await campaigns.close_again_at(tx, keys, now + domain.CLOSING_AGAIN)
-                await campaigns.close_again_at(
-                    tx, [(one.org_id, one.campaign_id) for one in over], None
-                )
+                again = [(*one.key, _close_again_at(one, now)) for one in due]
+                await campaigns.close_again(tx, again)
         return len(left) == MESSAGES_MOST
 
     async def route(self) -> bool:
@@ -87,3 +87,12 @@ class Upkeep:
                 await intake_store.settle(tx, texts, places)
                 await intake.tell_failed(tx, texts, places)
         return max(len(old), len(texts)) == MESSAGES_MOST
+
+
+def _close_again_at(campaign: Campaign, now: datetime) -> datetime | None:
+    """When to look for what is left behind a campaign's end; None: no transaction from before the
+    end, or from before it was learnt, can bring another text."""
+    if campaign.closes_at > now:
+        return campaign.closes_at
+    learnt_at = campaign.ended_at or campaign.closes_at
+    return None if now - learnt_at > domain.CLOSING_TAIL else now + domain.CLOSING_AGAIN

@@ -1,11 +1,16 @@
 """Claims: what may go now is marked as claimed and given to the dispatcher."""
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
 
 from services.collider import outcomes
 from services.collider.dispatch import Dispatcher
 from services.collider.domain import Outbound
-from services.collider.plan import Bucket, Plan, Room, plan
+from services.collider.plan import Bucket, Plan, Room, ask, plan, shut
 from services.collider.store import claims, results
 from services.collider.store.claims import BucketKey
 from services.collider.store.results import Ended
@@ -16,6 +21,9 @@ BUCKET_MOST = 500
 """As many messages of one bucket are claimed at once, however much room there is."""
 # Much longer than a claim may wait for its call, so that it only runs out when the replica died.
 CLAIM_LEASE_S = 5.0
+NOT_PLANNED = timedelta(seconds=60)
+
+log = structlog.get_logger(__name__)
 
 
 class Claimer:
@@ -31,47 +39,75 @@ class Claimer:
         free = self._dispatcher.free
         if free < 1:
             return False
-        # Taken before the database's time of the claim, so that the age is never underestimated.
-        started_s = time.monotonic()
         async with self._database.transaction() as tx:
-            keys, texts = await _claim(tx, self._dispatcher.provider_name, most=free)
-        self._dispatcher.take(texts, started_s)
-        return bool(keys)
+            claim = await _claim(tx, self._dispatcher.provider_name, most=free)
+        self._dispatcher.take(claim.texts, claim.started_s)
+        return claim.found
 
 
-async def _claim(
-    tx: Transaction, provider: str, *, most: int
-) -> tuple[list[BucketKey], list[Outbound]]:
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What was claimed, and the monotonic time just before the instant it is charged to."""
+
+    found: bool
+    texts: list[Outbound]
+    started_s: float = 0.0
+
+
+async def _claim(tx: Transaction, provider: str, *, most: int) -> _Claim:
     paused_until = await claims.paused_until(tx, provider)
     if paused_until is not None and await tx.now() < paused_until:
-        return [], []
+        return _Claim(found=False, texts=[])
     keys = await claims.lock_due(tx, await tx.now(), most=min(BUCKETS_MOST, most))
     if not keys:
-        return [], []
+        return _Claim(found=False, texts=[])
+    started_s = time.monotonic()
     # The locks may have been waited for: room is counted from after them.
     now = await tx.now(afresh=True)
     await claims.consume_wakes(tx, keys)
-    buckets = await claims.read_buckets(tx, keys, now)
     share = min(BUCKET_MOST, max(1, most // len(keys)))
-    asked: dict[int, int] = {}
-    rooms: dict[BucketKey, Room] = {}
-    for bucket in buckets:
-        room = rooms[bucket.key] = Room(bucket, now)
-        if not bucket.is_paused(now):
-            asked |= {lane.lane_id: room.appetite(lane, share) for lane in bucket.lanes}
-    wanted = {lane_id: count for lane_id, count in asked.items() if count}
-    found = await claims.heads(tx, wanted) if wanted else {}
-    plans: list[tuple[Bucket, Plan]] = []
-    for bucket in buckets:
-        if bucket.is_paused(now):
-            plans.append((bucket, Plan(due_at=bucket.paused_until)))
-        else:
-            plans.append((bucket, plan(bucket, rooms[bucket.key], asked, found, now, most=share)))
-    await claims.write_plans(tx, [(bucket.key, planned) for bucket, planned in plans])
+    buckets = await claims.read_buckets(tx, keys, now)
+    try:
+        plans = await _plan(tx, buckets, now, most=share)
+    except (ArithmeticError, LookupError, TypeError, ValueError):
+        plans = await _plan_one_by_one(tx, buckets, now, most=share)
+    await claims.write_plans(tx, plans)
     await _refuse(tx, [planned for _, planned in plans])
     chosen = [one for _, planned in plans for one in planned.chosen]
     texts = await claims.claim(tx, chosen, now, lease_s=CLAIM_LEASE_S) if chosen else []
-    return keys, texts
+    return _Claim(True, texts, started_s)
+
+
+async def _plan(
+    tx: Transaction, buckets: Sequence[Bucket], now: datetime, *, most: int
+) -> list[tuple[BucketKey, Plan]]:
+    """Read what may go from each bucket that the carrier has not put to rest, and choose."""
+    resting = {bucket.key: Plan(due_at=bucket.paused_until) for bucket in buckets}
+    awake = [replace(one, shut=shut(one, now)) for one in buckets if not one.is_paused(now)]
+    lanes = await claims.open_lanes(tx, awake, now) if awake else {}
+    looked = [replace(bucket, lanes=lanes.get(bucket.key, ())) for bucket in awake]
+    rooms = {bucket.key: Room(bucket, now) for bucket in looked}
+    asked = {bucket.key: ask(bucket, rooms[bucket.key], most=most) for bucket in looked}
+    wanted = {lane_id: count for one in asked.values() for lane_id, count in one.items() if count}
+    found = await claims.heads(tx, wanted) if wanted else {}
+    for bucket in looked:
+        key = bucket.key
+        resting[key] = plan(bucket, rooms[key], asked[key], found, now, most=most)
+    return list(resting.items())
+
+
+async def _plan_one_by_one(
+    tx: Transaction, buckets: Sequence[Bucket], now: datetime, *, most: int
+) -> list[tuple[BucketKey, Plan]]:
+    """A bucket that no rule can make sense of rests for a minute, and must not hold up others."""
+    plans: list[tuple[BucketKey, Plan]] = []
+    for bucket in buckets:
+        try:
+            plans += await _plan(tx, [bucket], now, most=most)
+        except (ArithmeticError, LookupError, TypeError, ValueError):
+            log.exception("bucket not planned", org_id=bucket.org_id, carrier=bucket.carrier)
+            plans.append((bucket.key, Plan(due_at=now + NOT_PLANNED)))
+    return plans
 
 
 async def _refuse(tx: Transaction, plans: list[Plan]) -> None:

@@ -66,12 +66,19 @@ class Meter:
         if self.per_minute == 0:
             return None
         missing = cost - self.room(now)
-        return now + timedelta(seconds=max(0.0, missing / self.leak))
+        # A little later than that, or the rounding to microseconds may leave it a hair short.
+        return now + timedelta(seconds=max(0.0, missing / self.leak) + 0.001)
 
 
 def fresh(per_minute: int, now: datetime) -> Meter:
     """A meter that has seen nothing yet."""
     return Meter(per_minute, 1, now, now)
+
+
+def full(per_minute: int, now: datetime) -> Meter:
+    """A meter of a bucket that has been sending, nobody knows how much: it leaks first."""
+    meter = fresh(per_minute, now)
+    return _at_level(meter, meter.capacity, now)
 
 
 def poured(meter: Meter, cost: int, now: datetime) -> Meter:
@@ -83,9 +90,11 @@ def limited(meter: Meter, per_minute: int, now: datetime) -> Meter:
     """The meter under another limit: what is in it stays in it, so a raise makes no burst."""
     if per_minute == meter.per_minute:
         return meter
+    if meter.per_minute == 0:
+        # What it let out before it was closed is forgotten, and may be but a moment ago.
+        return full(per_minute, now)
     largest = max(1, min(meter.largest, per_minute))
-    level = meter.level(now) if meter.per_minute else 0.0
-    return _at_level(replace(meter, per_minute=per_minute, largest=largest), level, now)
+    return _at_level(replace(meter, per_minute=per_minute, largest=largest), meter.level(now), now)
 
 
 def fitted(meter: Meter, cost: int, now: datetime) -> Meter:

@@ -21,7 +21,6 @@ from shared.events import (
     MessageSent,
     MessageUnclear,
 )
-from shared.ids import new_id
 from tests.engine import NUMBER, Engine, engine, phone
 
 MORNING = datetime(2026, 10, 20, 9, 0, tzinfo=ZoneInfo("America/Los_Angeles"))
@@ -54,7 +53,7 @@ def replica(collider: Engine) -> tuple[Claimer, Dispatcher]:
 def said(
     state: ReceiptState, message_id: str, *, attempt: int = 1, code: str | None = None
 ) -> Receipt:
-    return Receipt(new_id(), "org", message_id, attempt, state, code, None, "provider-1")
+    return Receipt("org", message_id, 1, state, code, None, None)
 
 
 async def receive(collider: Engine, *receipts: Receipt) -> None:

@@ -1,11 +1,22 @@
 """Which messages may go now: the order, the limits that apply together, and when to ask again."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from services.collider.domain import OPTED_OUT, TOO_LARGE
-from services.collider.plan import BETWEEN_CLAIMS, Bucket, Candidate, Lane, Plan, Quota, Room, plan
+from services.collider.plan import (
+    Bucket,
+    Candidate,
+    Lane,
+    Plan,
+    Quota,
+    Room,
+    ask,
+    plan,
+    shut,
+)
 from shared.events import Channel, Kind
 from shared.rules import meters
 from shared.rules.limits import CAUTIOUS, ORGANIZATION, Limits
@@ -50,10 +61,13 @@ class Waiting:
         }
 
     def plan(self, now: datetime = NOW, *, most: int = 500) -> Plan:
-        room = Room(self.bucket, now)
-        asked = {one.lane_id: room.appetite(one, most) for one in self.bucket.lanes}
+        bucket = replace(self.bucket, shut=shut(self.bucket, now))
+        lanes = [one for one in bucket.lanes if (one.use_case_id, one.channel) not in bucket.shut]
+        bucket = replace(bucket, lanes=lanes)
+        room = Room(bucket, now)
+        asked = ask(bucket, room, most=most)
         found = {lane_id: self.heads[lane_id][:count] for lane_id, count in asked.items()}
-        return plan(self.bucket, room, asked, found, now, most=most)
+        return plan(bucket, room, asked, found, now, most=most)
 
 
 def gone(result: Plan) -> list[str]:
@@ -171,13 +185,8 @@ def test_nothing_is_claimed_in_the_last_moment_before_the_carriers_midnight() ->
     assert gone(waiting.plan(NEXT_MIDNIGHT)) == ["1-0"]
 
 
-def test_the_organizations_day_is_counted_even_where_nothing_limits_it() -> None:
+def test_days_are_counted_even_where_nothing_limits_them() -> None:
     result = Waiting(limits(), lanes=[(lane(1), [3])]).plan()
-    assert list(result.spent()) == [(ORGANIZATION, TODAY, 3)]
-
-
-def test_a_use_case_with_a_day_of_its_own_is_charged_there_too() -> None:
-    result = Waiting(limits("a", day=10), lanes=[(lane(1), [3])]).plan()
     assert list(result.spent()) == [(ORGANIZATION, TODAY, 3), ("a", TODAY, 3)]
 
 
@@ -189,7 +198,7 @@ def test_what_nobody_limited_has_the_operators_cautious_limit() -> None:
 def test_no_more_are_chosen_than_can_be_called() -> None:
     result = Waiting(limits(), lanes=[(lane(1), [1] * 10), (lane(2), [1] * 10)]).plan(most=3)
     assert len(result.chosen) == 3
-    assert result.due_at == NOW + BETWEEN_CLAIMS
+    assert result.due_at == NOW
     assert result.cursors == {1: 3}
 
 
@@ -204,3 +213,55 @@ def test_a_bucket_whose_lanes_are_all_shut_waits_for_the_next_opening() -> None:
     opens_at = NOW + timedelta(hours=3)
     result = Waiting(limits(), lanes=[], opens_at=opens_at).plan()
     assert result.due_at == opens_at
+
+
+def test_a_closed_use_case_keeps_no_room_from_the_others_of_its_organization() -> None:
+    waiting = Waiting(
+        limits(sms=60),
+        limits("a", sms=0),
+        lanes=[(lane(1, "reply"), [1]), (lane(2, use_case="b"), [1] * 5)],
+    )
+    assert gone(waiting.plan()) == ["2-0"]
+    due_at = waiting.plan().due_at
+    assert due_at is not None
+    assert due_at < NOW + timedelta(seconds=2)
+
+
+def test_a_text_that_waits_for_its_day_keeps_no_minute_from_the_others() -> None:
+    waiting = Waiting(
+        limits(sms=60),
+        limits("a", day=10),
+        lanes=[(lane(1), [2]), (lane(2, use_case="b"), [1] * 5)],
+        quotas={("a", TODAY): Quota(TODAY, 9, full=False)},
+        meters={(ORGANIZATION, "sms"): meters.fresh(60, NOW)},
+    )
+    assert gone(waiting.plan()) == ["2-0"]
+
+
+def test_a_full_day_rests_the_bucket_even_where_nobody_told_a_cap() -> None:
+    waiting = Waiting(
+        limits(),
+        lanes=[(lane(1), [1])],
+        quotas={(ORGANIZATION, TODAY): Quota(TODAY, 3, full=True)},
+    )
+    assert gone(waiting.plan()) == []
+    assert waiting.plan().due_at == NEXT_MIDNIGHT
+
+
+def test_a_limit_told_to_a_bucket_that_has_been_sending_starts_with_a_full_meter() -> None:
+    waiting = Waiting(
+        limits(sms=60),
+        lanes=[(lane(1), [1])],
+        quotas={(ORGANIZATION, TODAY): Quota(TODAY, 3, full=False)},
+    )
+    assert gone(waiting.plan()) == []
+    assert waiting.plan().due_at is not None
+
+
+def test_lanes_behind_those_that_may_take_all_are_read_in_the_next_claim() -> None:
+    waiting = Waiting(limits(), lanes=[(lane(index), [1] * 20) for index in range(1, 9)])
+    room = Room(waiting.bucket, NOW)
+    assert sum(ask(waiting.bucket, room, most=30).values()) <= 33
+    result = waiting.plan(most=30)
+    assert len(result.chosen) == 20
+    assert result.due_at == NOW

@@ -115,9 +115,16 @@ def test_a_closed_limit_lets_nothing_out_and_never_says_when() -> None:
     assert meter.room_at(1, NOON) is None
 
 
-def test_a_limit_that_is_opened_again_starts_without_a_burst() -> None:
-    closed = meters.limited(meters.fresh(60, NOON), 0, NOON)
-    assert meters.limited(closed, 60, at(5)).room(at(5)) < 2
+@pytest.mark.parametrize("per_minute", [1, 15, 75, 1000])
+def test_a_limit_that_was_closed_for_a_moment_is_not_used_twice(per_minute: int) -> None:
+    flow = Flow(per_minute, 3)
+    flow.run(120, [1])
+    for _ in range(3):
+        flow.meter = meters.limited(flow.meter, 0, at(flow.now_s))
+        flow.meter = meters.limited(flow.meter, per_minute, at(flow.now_s + 0.2))
+        flow.now_s += 0.2
+        flow.run(20, [1])
+    assert peak(flow.arrivals) <= per_minute
 
 
 def test_there_is_room_for_a_text_when_the_meter_said_there_would_be() -> None:

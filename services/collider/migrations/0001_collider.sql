@@ -17,6 +17,7 @@ CREATE TABLE campaigns (
     closed_revision  int NOT NULL DEFAULT 0,
     turn_at          timestamptz,                  -- when its lanes' next opening has to be found anew
     close_due_at     timestamptz,                  -- when what is left of its initials has to be marked
+    ended_at         timestamptz,                  -- their end, or when it was learnt, if that was later
     PRIMARY KEY (org_id, campaign_id)
 );
 CREATE INDEX campaigns_to_turn ON campaigns (turn_at) WHERE turn_at IS NOT NULL;
@@ -95,12 +96,22 @@ CREATE TABLE lanes (
     opens_at         timestamptz NOT NULL,         -- next (or present) sendable interval, half-open
     closes_at        timestamptz NOT NULL,
     last_sendable_at timestamptz NOT NULL,         -- nearest goes first
-    held_at          timestamptz,                  -- the carrier does not know the number (yet)
+    held_until       timestamptz,                  -- the carrier does not know the number (yet)
     PRIMARY KEY (org_id, carrier, campaign_id, kind, channel)
 ) WITH (fillfactor = 70);
 CREATE INDEX lanes_by_campaign ON lanes (org_id, campaign_id);
 CREATE INDEX lanes_waiting ON lanes (org_id, carrier, (kind <> 'reply'), last_sendable_at, lane_id)
-    WHERE backlog AND held_at IS NULL;
+    WHERE backlog;
+
+-- What the carriers said of campaigns' numbers, for as long as it matters to their lanes.
+CREATE TABLE registrations (
+    org_id       text COLLATE "C" NOT NULL,
+    campaign_id  text COLLATE "C" NOT NULL,
+    carrier      text NOT NULL,
+    confirmed_at timestamptz,
+    held_until   timestamptz,
+    PRIMARY KEY (org_id, campaign_id, carrier)
+);
 
 -- Every cause to look at a bucket again appends one, in its own transaction, and never touches the
 -- bucket: so that steady intake does not block the claim. The claim consumes them.
@@ -133,7 +144,7 @@ CREATE TABLE messages (
         'sending failed', 'campaign closed', 'failed', 'unclear')),
     -- Each attempt has its number: it fences off the late results of a replica that lost its lease,
     -- and it is in the attempt's own receipt address.
-    attempt            smallint NOT NULL DEFAULT 0,
+    attempt            int NOT NULL DEFAULT 0,
     lease_until        timestamptz,
     claimed_at         timestamptz,
     quota_day          date,                       -- which day of the organization's quota it spent
@@ -147,6 +158,8 @@ CREATE TABLE messages (
 CREATE INDEX messages_queued ON messages (lane_id, position) WHERE status = 'queued';
 CREATE INDEX messages_leased ON messages (lease_until) WHERE status IN ('claimed', 'calling');
 CREATE INDEX messages_unrouted ON messages (org_id, campaign_id) WHERE status = 'unrouted';
+CREATE INDEX messages_unrouted_by_age ON messages (recorded_at) WHERE status = 'unrouted';
+CREATE INDEX replies_by_age ON messages (recorded_at) WHERE status = 'queued' AND kind = 'reply';
 CREATE INDEX messages_by_phone ON messages (org_id, phone, position);
 
 CREATE TABLE opt_outs (

@@ -5,10 +5,12 @@ answer to the request was lost: `{webhook_url}/webhooks/telnyx/{org_id}/{message
 """
 
 import base64
+import json
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import quote
 
 import aiohttp
@@ -20,7 +22,7 @@ from pydantic_core import from_json
 from services.collider.domain import (
     ANSWER_LOST,
     MEANINGS,
-    OPTED_OUT,
+    REFUSED_TO_US,
     Inbound,
     Outbound,
     Outcome,
@@ -32,6 +34,8 @@ from shared.ids import id_from
 
 NAME = "telnyx"
 RECEIPTS_PATH = "/webhooks/telnyx/{org_id}/{message_id}/{attempt}"
+# An id may hold braces, which a plain {name} of a route does not match.
+RECEIPTS_ROUTE = "/webhooks/telnyx/{org_id:[^/]+}/{message_id:[^/]+}/{attempt:[0-9]{1,9}}"
 INBOUND_PATH = "/webhooks/telnyx"
 
 # What surely came before the request began to leave: refused, no such host, no TLS, no free socket.
@@ -106,8 +110,8 @@ def outcome(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
     """What an answer says of the message."""
     document = _document(body)
     if 200 <= status < 300:
-        provider_id = _dig(document, "data", "id")
-        if isinstance(provider_id, str):
+        provider_id = _words(_dig(document, "data", "id"))
+        if provider_id is not None:
             return Outcome("accepted", provider_id)
         return Outcome("unclear", reason=f"{ANSWER_LOST} (no id in it)")
     code, title = _error(document)
@@ -116,31 +120,36 @@ def outcome(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
         return Outcome("not taken", code=code or str(status), reason=title, pause_s=pause_s)
     if status >= 500 or status == 408:
         return Outcome("unclear", code=code, reason=f"{ANSWER_LOST} (HTTP {status})")
-    if status in (401, 402, 403) and code not in MEANINGS:
-        # The account is at fault, not the text: nothing is to be failed for it.
+    if code is None or status in (401, 402):
+        # Not the API we know, or it does not know us: no text is at fault, and none must fail.
         log.error("the provider refuses our account", status=status, code=code)
         return Outcome("not taken", code=code, reason=title, pause_s=_ACCOUNT_PAUSE_S)
-    means = MEANINGS.get(code or "")
-    if means and means.verdict == "put back":
-        return Outcome("not taken", code=code, reason=means.reason, pause_s=_ASKED_PAUSE_S)
-    if means and means.verdict == "opted out":
-        return Outcome("rejected", code=code, reason=OPTED_OUT, opted_out=True)
-    reason = (means and means.reason) or title or f"refused by the provider (HTTP {status})"
-    return Outcome("rejected", code=code or str(status), reason=reason)
+    means = MEANINGS.get(code) or (REFUSED_TO_US if status == 403 else None)
+    if means is None:
+        return Outcome("rejected", code=code, reason=title or f"refused (HTTP {status})")
+    back = means.verdict == "put back"
+    verdict: Literal["not taken", "rejected"] = "not taken" if back else "rejected"
+    return Outcome(verdict, code=code, reason=means.reason or title, means=means)
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float:
     try:
-        return min(max(float(headers.get("Retry-After", _ASKED_PAUSE_S)), 0.1), _PAUSE_MOST_S)
+        asked_s = float(headers.get("Retry-After", _ASKED_PAUSE_S))
     except ValueError:
-        # A date, or nonsense: both would need a clock of ours.
+        # A date would need a clock of ours.
         return _ASKED_PAUSE_S
+    return min(max(asked_s, 0.1), _PAUSE_MOST_S) if math.isfinite(asked_s) else _ASKED_PAUSE_S
 
 
 def _document(body: bytes) -> Any:
     try:
         return from_json(body)
     except ValueError:
+        pass
+    try:
+        # A lone surrogate in a text is no reason to lose the text.
+        return json.loads(body)
+    except (ValueError, RecursionError):
         return None
 
 
@@ -157,9 +166,17 @@ def _dig(document: Any, *path: str | int) -> Any:
     return document
 
 
+def _words(found: Any, most: int = 200) -> str | None:
+    """A text or number from a document, as it can be stored."""
+    if not isinstance(found, str | int) or found == "":
+        return None
+    return str(found).replace("\x00", "").encode(errors="replace").decode()[:most]
+
+
 def _error(document: Any) -> tuple[str | None, str | None]:
-    code, title = _dig(document, "errors", 0, "code"), _dig(document, "errors", 0, "title")
-    return (None if code is None else str(code)), (None if title is None else str(title))
+    """The first error's code and title."""
+    first = _dig(document, "errors", 0)
+    return _words(_dig(first, "code")), _words(_dig(first, "title"))
 
 
 # --- webhooks --------------------------------------------------------------------------------
@@ -196,20 +213,17 @@ def read_receipt(body: bytes, org_id: str, message_id: str, attempt: int) -> Rec
     document = _document(body)
     payload = _dig(document, "data", "payload")
     state = _STATES.get(str(_dig(payload, "to", 0, "status")))
-    event_id = _dig(document, "data", "id")
-    if state is None or not isinstance(event_id, str):
+    if state is None:
         return None
     code, title = _error(payload)
-    provider_id = _dig(payload, "id")
     return Receipt(
-        event_id=event_id,
         org_id=org_id,
         message_id=message_id,
         attempt=attempt,
         state=state,
         code=code,
         reason=title,
-        provider_id=provider_id if isinstance(provider_id, str) else None,
+        provider_id=_words(_dig(payload, "id")),
     )
 
 
@@ -220,13 +234,12 @@ def read_inbound(body: bytes) -> Inbound | None:
         return None
     payload = _dig(document, "data", "payload")
     sender, to = _dig(payload, "from", "phone_number"), _dig(payload, "to", 0, "phone_number")
-    text = _dig(payload, "text")
     if not (isinstance(sender, str) and isinstance(to, str)):
         return None
     if not (_PHONE.fullmatch(sender) and _PHONE.fullmatch(to)):
         # Short codes and names text too; nobody converses with them.
         return None
+    text = _words(_dig(payload, "text"), TEXT_MOST) or ""
     # The message's id, not the webhook's: the same text may be told of by several webhooks.
-    found = _dig(payload, "id") or _dig(document, "data", "id") or id_from(sender, to, str(text))
-    clean = text.replace("\x00", "")[:TEXT_MOST] if isinstance(text, str) else ""
-    return Inbound(str(found), sender, to, clean)
+    found = _words(_dig(payload, "id")) or _words(_dig(document, "data", "id"))
+    return Inbound(found or id_from(sender, to, text), sender, to, text)

@@ -38,7 +38,9 @@ async def learn_limits(tx: Transaction, events: Sequence[LimitsChanged]) -> None
     """Remember limits, unless a later version is known, and wake their buckets."""
     await tx.sql.executemany(
         """
-        INSERT INTO limits VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        INSERT INTO limits (org_id, carrier, use_case_id, version, sms_per_minute, sms_unit,
+                            mms_per_minute, segments_per_day, day_zone)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         ON CONFLICT (org_id, carrier, use_case_id) DO UPDATE
         SET version = excluded.version, sms_per_minute = excluded.sms_per_minute,
             sms_unit = excluded.sms_unit, mms_per_minute = excluded.mms_per_minute,
@@ -155,17 +157,73 @@ async def learn_numbers(tx: Transaction, events: Sequence[NumberPurchased]) -> N
     )
 
 
-async def release_lanes(tx: Transaction, keys: Collection[tuple[str, str, str]]) -> None:
-    """Let lanes go on (organization, campaign, carrier) that waited for the carrier's word."""
+async def lock_buckets(tx: Transaction, keys: Collection[tuple[str, str]]) -> None:
+    """Lock buckets (organization, carrier) for a change of what stands under them.
+
+    In one order, and before anything under them is touched: so claims, which skip a locked bucket
+    and wait for none, and changes, which do wait, cannot deadlock.
+    """
     await tx.sql.execute(
         """
-        WITH released AS (
-            UPDATE lanes SET held_at = NULL, backlog = true
+        SELECT FROM buckets JOIN unnest($1::text[], $2::text[]) AS key (org_id, carrier)
+            USING (org_id, carrier)
+        ORDER BY org_id, carrier FOR UPDATE OF buckets
+        """,
+        *columns(sorted(keys), 2),
+    )
+
+
+async def confirm(tx: Transaction, keys: Collection[tuple[str, str, str]]) -> None:
+    """The carrier knows the number (organization, campaign, carrier): what was held for its word
+    goes on, and a receipt that says otherwise later holds it for a moment only."""
+    await lock_buckets(tx, {(org_id, carrier) for org_id, _, carrier in keys})
+    await tx.sql.execute(
+        """
+        INSERT INTO registrations (org_id, campaign_id, carrier, confirmed_at)
+        SELECT *, $4::timestamptz FROM unnest($1::text[], $2::text[], $3::text[])
+        ON CONFLICT (org_id, campaign_id, carrier) DO UPDATE
+        SET confirmed_at = excluded.confirmed_at, held_until = NULL
+        """,
+        *columns(sorted(keys), 3),
+        await tx.now(),
+    )
+    await _hold_lanes(tx, keys)
+
+
+async def hold(tx: Transaction, keys: Collection[tuple[str, str, str]]) -> None:
+    """The carrier says that it does not know the number (organization, campaign, carrier): hold
+    the campaign's texts to it until it confirms; or, where it has or never will, for a moment."""
+    now = await tx.now()
+    await tx.sql.execute(
+        """
+        INSERT INTO registrations AS known (org_id, campaign_id, carrier, held_until)
+        SELECT org_id, campaign_id, carrier,
+               CASE WHEN carrier = 'other' THEN $4::timestamptz ELSE $5::timestamptz END
+        FROM unnest($1::text[], $2::text[], $3::text[]) AS key (org_id, campaign_id, carrier)
+        ON CONFLICT (org_id, campaign_id, carrier) DO UPDATE
+        SET held_until = CASE WHEN known.confirmed_at IS NULL THEN excluded.held_until
+                              ELSE $4::timestamptz END
+        """,
+        *columns(sorted(keys), 3),
+        now + domain.HELD_AGAIN,
+        domain.NEVER,
+    )
+    await _hold_lanes(tx, keys)
+
+
+async def _hold_lanes(tx: Transaction, keys: Collection[tuple[str, str, str]]) -> None:
+    """Bring lanes in line with their registrations, and wake their buckets."""
+    await tx.sql.execute(
+        """
+        WITH changed AS (
+            UPDATE lanes SET held_until = registrations.held_until
             FROM unnest($1::text[], $2::text[], $3::text[]) AS key (org_id, campaign_id, carrier)
+            JOIN registrations USING (org_id, campaign_id, carrier)
             WHERE lanes.org_id = key.org_id AND lanes.campaign_id = key.campaign_id
-              AND lanes.carrier = key.carrier AND held_at IS NOT NULL
+              AND lanes.carrier = key.carrier
+              AND lanes.held_until IS DISTINCT FROM registrations.held_until
             RETURNING lanes.org_id, lanes.carrier)
-        INSERT INTO wakes (org_id, carrier) SELECT DISTINCT org_id, carrier FROM released
+        INSERT INTO wakes (org_id, carrier) SELECT DISTINCT org_id, carrier FROM changed
         """,
         *columns(keys, 3),
     )
@@ -225,7 +283,8 @@ async def turn_schedules(tx: Transaction, *, most: int) -> int:
 async def _set_schedules(tx: Transaction, campaigns: Sequence[Campaign]) -> None:
     if not campaigns:
         return
-    now = await tx.now()
+    await _lock_buckets_of(tx, [(one.org_id, one.campaign_id) for one in campaigns])
+    now = await tx.now(afresh=True)
     lanes: list[tuple[Any, ...]] = []
     turns: list[tuple[Any, ...]] = []
     for campaign in campaigns:
@@ -237,12 +296,15 @@ async def _set_schedules(tx: Transaction, campaigns: Sequence[Campaign]) -> None
         turns.append((*key, domain.turn_at([initial, reply]), campaign.closes_at))
     await tx.sql.execute(
         """
-        UPDATE campaigns SET turn_at = new.turn_at, close_due_at = new.closes_at
+        UPDATE campaigns SET turn_at = new.turn_at, close_due_at = new.closes_at,
+            ended_at = CASE WHEN new.closes_at > $5 THEN NULL
+                            WHEN ended_at >= new.closes_at THEN ended_at ELSE $5 END
         FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
             AS new (org_id, campaign_id, turn_at, closes_at)
         WHERE campaigns.org_id = new.org_id AND campaigns.campaign_id = new.campaign_id
         """,
         *columns(turns, 4),
+        now,
     )
     await tx.sql.execute(
         """
@@ -261,6 +323,20 @@ async def _set_schedules(tx: Transaction, campaigns: Sequence[Campaign]) -> None
     )
 
 
+async def _lock_buckets_of(tx: Transaction, keys: Sequence[CampaignKey]) -> None:
+    """Lock the buckets in which these campaigns have lanes."""
+    await tx.sql.execute(
+        """
+        SELECT FROM buckets WHERE (org_id, carrier) IN (
+            SELECT lanes.org_id, lanes.carrier FROM lanes
+            JOIN unnest($1::text[], $2::text[]) AS key (org_id, campaign_id)
+                USING (org_id, campaign_id))
+        ORDER BY org_id, carrier FOR UPDATE
+        """,
+        *columns(keys, 2),
+    )
+
+
 async def due_closings(tx: Transaction, *, most: int) -> list[Campaign]:
     """Campaigns whose initials' end has come, locked for marking what is left."""
     rows = await tx.sql.fetch(
@@ -274,18 +350,18 @@ async def due_closings(tx: Transaction, *, most: int) -> list[Campaign]:
     return [_campaign(row) for row in rows]
 
 
-async def close_again_at(
-    tx: Transaction, keys: Sequence[CampaignKey], due_at: datetime | None
+async def close_again(
+    tx: Transaction, campaigns: Sequence[tuple[str, str, datetime | None]]
 ) -> None:
-    """When to look again for what is left behind these campaigns' end; None: all is marked."""
+    """When to look again for what is left behind each campaign's end; None: all is marked."""
     await tx.sql.execute(
         """
-        UPDATE campaigns SET close_due_at = $3
-        FROM unnest($1::text[], $2::text[]) AS key (org_id, campaign_id)
-        WHERE campaigns.org_id = key.org_id AND campaigns.campaign_id = key.campaign_id
+        UPDATE campaigns SET close_due_at = new.due_at
+        FROM unnest($1::text[], $2::text[], $3::timestamptz[])
+            AS new (org_id, campaign_id, due_at)
+        WHERE campaigns.org_id = new.org_id AND campaigns.campaign_id = new.campaign_id
         """,
-        *columns(keys, 2),
-        due_at,
+        *columns(campaigns, 3),
     )
 
 
@@ -296,7 +372,7 @@ async def rearm_closings(tx: Transaction, keys: Collection[CampaignKey]) -> None
         UPDATE campaigns SET close_due_at = least(close_due_at, $3)
         FROM unnest($1::text[], $2::text[]) AS key (org_id, campaign_id)
         WHERE campaigns.org_id = key.org_id AND campaigns.campaign_id = key.campaign_id
-          AND least(window_closes_at, closed_at) <= $3
+          AND (window_closes_at <= $3 OR (closed_at <= $3 AND closed_revision >= revision))
         """,
         *columns(keys, 2),
         await tx.now(),
@@ -315,4 +391,5 @@ def _campaign(row: Record) -> Campaign:
         revision=row["revision"],
         closed_at=row["closed_at"],
         closed_revision=row["closed_revision"],
+        ended_at=row["ended_at"],
     )

@@ -18,6 +18,8 @@ BucketKey = tuple[str, str]
 
 # As many lanes of a bucket are looked at in one claim; the others have their turn when these rest.
 LANES_MOST = 64
+# And as many wake-ups: however many wait, finding the oldest of them takes the same time.
+WAKES_MOST = 2000
 
 
 async def paused_until(tx: Transaction, provider: str) -> datetime | None:
@@ -28,18 +30,27 @@ async def paused_until(tx: Transaction, provider: str) -> datetime | None:
 
 
 async def lock_due(tx: Transaction, now: datetime, *, most: int) -> list[BucketKey]:
-    """Lock buckets that are due or have been woken: the only lock a claim takes."""
+    """Lock buckets that are due or have been woken, those first that have waited longest: the only
+    lock a claim takes, and it never waits for one."""
     rows = await tx.sql.fetch(
         """
         WITH due AS (
-            (SELECT org_id, carrier FROM buckets WHERE due_at <= $1 ORDER BY due_at LIMIT $2)
-            UNION
-            (SELECT DISTINCT org_id, carrier FROM wakes LIMIT $2))
-        SELECT org_id, carrier FROM buckets WHERE (org_id, carrier) IN (SELECT * FROM due)
-        ORDER BY org_id, carrier LIMIT $2 FOR UPDATE SKIP LOCKED
+            SELECT org_id, carrier, row_number() OVER (ORDER BY due_at) AS place
+            FROM buckets WHERE due_at <= $1 ORDER BY due_at LIMIT $2),
+        oldest AS (SELECT org_id, carrier, wake_id FROM wakes ORDER BY wake_id LIMIT $3),
+        woken AS (
+            SELECT org_id, carrier, row_number() OVER (ORDER BY min(wake_id)) AS place
+            FROM oldest GROUP BY org_id, carrier),
+        candidates AS (
+            SELECT org_id, carrier, min(place) AS place
+            FROM (SELECT * FROM due UNION ALL SELECT * FROM woken) AS one
+            GROUP BY org_id, carrier)
+        SELECT org_id, carrier FROM buckets JOIN candidates USING (org_id, carrier)
+        ORDER BY place LIMIT $2 FOR UPDATE OF buckets SKIP LOCKED
         """,
         now,
         most,
+        WAKES_MOST,
     )
     return [(row["org_id"], row["carrier"]) for row in rows]
 
@@ -72,20 +83,19 @@ async def read_buckets(tx: Transaction, keys: Sequence[BucketKey], now: datetime
     told = await limits_of(tx, keys)
     meters = await _meters(tx, keys)
     quotas = await _quotas(tx, keys, now)
-    lanes = await _lanes(tx, keys, now)
     rows = await tx.sql.fetch(
         """
         SELECT org_id, carrier, paused_until,
-               (SELECT min(opens_at) FROM lanes
+               (SELECT min(greatest(opens_at, held_until)) FROM lanes
                 WHERE lanes.org_id = buckets.org_id AND lanes.carrier = buckets.carrier
-                  AND backlog AND held_at IS NULL AND opens_at > $3) AS opens_at
+                  AND backlog AND greatest(opens_at, held_until) > $3) AS opens_at
         FROM buckets JOIN unnest($1::text[], $2::text[]) AS key (org_id, carrier)
             USING (org_id, carrier)
         """,
         *columns(keys, 2),
         now,
     )
-    keyed = {(row["org_id"], row["carrier"]): row for row in rows}
+    known = {(row["org_id"], row["carrier"]): row for row in rows}
     return [
         Bucket(
             *key,
@@ -93,11 +103,11 @@ async def read_buckets(tx: Transaction, keys: Sequence[BucketKey], now: datetime
             CAUTIOUS[row["carrier"]],
             meters[key],
             quotas[key],
-            lanes[key],
-            row["opens_at"],
-            row["paused_until"],
+            lanes=(),
+            opens_at=row["opens_at"],
+            paused_until=row["paused_until"],
         )
-        for key, row in keyed.items()
+        for key, row in known.items()
     ]
 
 
@@ -140,23 +150,36 @@ async def _quotas(
     return found
 
 
-async def _lanes(
-    tx: Transaction, keys: Sequence[BucketKey], now: datetime
+async def open_lanes(
+    tx: Transaction, buckets: Sequence[Bucket], now: datetime
 ) -> Mapping[BucketKey, list[Lane]]:
-    """Lanes with backlog that are open and stay so for as long as a call may take to start."""
+    """Lanes with backlog that are open, and stay so for as long as a call may take to start, in
+    the order in which they go; without those of use cases that are shut."""
+    shut = [
+        (*bucket.key, use_case_id, channel)
+        for bucket in buckets
+        for use_case_id, channel in bucket.shut
+    ]
     rows = await tx.sql.fetch(
         """
         SELECT lane.* FROM unnest($1::text[], $2::text[]) AS key (org_id, carrier)
         CROSS JOIN LATERAL (
             SELECT org_id, carrier, lane_id, use_case_id, kind, channel FROM lanes
             WHERE lanes.org_id = key.org_id AND lanes.carrier = key.carrier
-              AND backlog AND held_at IS NULL AND opens_at <= $3 AND closes_at > $4
+              AND backlog AND opens_at <= $3 AND closes_at > $4
+              AND (held_until IS NULL OR held_until <= $3)
+              AND NOT EXISTS (
+                  SELECT FROM unnest($6::text[], $7::text[], $8::text[], $9::text[])
+                      AS shut (org_id, carrier, use_case_id, channel)
+                  WHERE shut.org_id = lanes.org_id AND shut.carrier = lanes.carrier
+                    AND shut.use_case_id = lanes.use_case_id AND shut.channel = lanes.channel)
             ORDER BY (kind <> 'reply'), last_sendable_at, lane_id LIMIT $5) AS lane
         """,
-        *columns(keys, 2),
+        *columns([bucket.key for bucket in buckets], 2),
         now,
         now + SPREAD,
         LANES_MOST,
+        *columns(shut, 4),
     )
     found: dict[BucketKey, list[Lane]] = defaultdict(list)
     for row in rows:

@@ -98,9 +98,13 @@ async def open_lanes(tx: Transaction, lanes: Sequence[tuple[LaneKey, str, Schedu
     await tx.sql.execute(
         """
         INSERT INTO lanes (org_id, carrier, campaign_id, kind, channel, use_case_id,
-                           opens_at, closes_at, last_sendable_at)
-        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
-                             $6::text[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[])
+                           opens_at, closes_at, last_sendable_at, held_until)
+        SELECT lane.*, registrations.held_until
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
+                    $6::text[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[])
+            AS lane (org_id, carrier, campaign_id, kind, channel, use_case_id,
+                     opens_at, closes_at, last_sendable_at)
+        LEFT JOIN registrations USING (org_id, campaign_id, carrier)
         ON CONFLICT DO NOTHING
         """,
         *(list(column) for column in zip(*keys, strict=True)),

@@ -12,7 +12,7 @@ from typing import Any
 from asyncpg import Record
 
 from services.collider.plan import SPREAD, Candidate
-from services.collider.store.campaigns import rearm_closings
+from services.collider.store.campaigns import lock_buckets, rearm_closings
 from shared.database import Transaction, columns
 from shared.events import Carrier
 
@@ -40,6 +40,11 @@ class Message:
         """Its identity."""
         return (self.org_id, self.message_id)
 
+    @property
+    def bucket(self) -> tuple[str, str]:
+        """Organization and carrier."""
+        return (self.org_id, self.carrier)
+
 
 async def mark_calling(
     tx: Transaction, keys: Sequence[AttemptKey], *, lease_s: float
@@ -49,6 +54,8 @@ async def mark_calling(
     The last look before the call: the claim is still ours, was made a moment ago, and the lane is
     open and will be until the call has started.
     """
+    if not keys:
+        return set()
     now = await tx.now()
     rows = await tx.sql.fetch(
         """
@@ -59,7 +66,8 @@ async def mark_calling(
           AND messages.attempt = key.attempt AND status = 'claimed'
           AND lease_until > $4 AND claimed_at >= $6
           AND lanes.lane_id = messages.lane_id
-          AND lanes.held_at IS NULL AND lanes.opens_at <= $4 AND lanes.closes_at > $7
+          AND (lanes.held_until IS NULL OR lanes.held_until <= $4)
+          AND lanes.opens_at <= $4 AND lanes.closes_at > $7
           AND NOT EXISTS (
               SELECT FROM opt_outs
               WHERE opt_outs.org_id = messages.org_id AND opt_outs.phone = messages.phone)
@@ -202,6 +210,7 @@ async def put_back(tx: Transaction, messages: Sequence[Message]) -> None:
     """Queue locked messages again, at their old place, and give their segments back to the days
     that they were charged to. Nothing is given back to minute meters: the carrier has no such
     memory, and may have counted them."""
+    await lock_buckets(tx, {(message.org_id, message.carrier) for message in messages})
     rows = await tx.sql.fetch(
         """
         WITH back AS (
@@ -286,22 +295,6 @@ async def fill_days(tx: Transaction, attempts: Collection[AttemptKey]) -> None:
         JOIN messages USING (org_id, message_id, attempt)
         WHERE day_quotas.org_id = messages.org_id AND day_quotas.carrier = messages.carrier
           AND day_quotas.use_case_id = '' AND day_quotas.day = messages.quota_day
-        """,
-        *columns(sorted(attempts), 3),
-        await tx.now(),
-    )
-
-
-async def hold_lanes(tx: Transaction, attempts: Collection[AttemptKey]) -> None:
-    """The carrier does not know the number of these attempts' campaigns: hold the campaigns'
-    messages to that carrier until it confirms."""
-    await tx.sql.execute(
-        """
-        UPDATE lanes SET held_at = $4
-        FROM unnest($1::text[], $2::text[], $3::int[]) AS key (org_id, message_id, attempt)
-        JOIN messages USING (org_id, message_id, attempt)
-        WHERE lanes.org_id = messages.org_id AND lanes.carrier = messages.carrier
-          AND lanes.campaign_id = messages.campaign_id AND held_at IS NULL
         """,
         *columns(sorted(attempts), 3),
         await tx.now(),
