@@ -19,6 +19,9 @@ from shared.rules.meters import SPREAD_S, Meter
 BETWEEN_CLAIMS = timedelta(milliseconds=100)
 """A bucket with backlog is looked at this often at most; its meters allow for more than double."""
 
+LANES_LEAST = 8
+"""As many lanes are read in any case: the next text of the first may be too large for the room."""
+
 SPREAD = timedelta(seconds=SPREAD_S)
 
 Scope = str
@@ -272,9 +275,9 @@ def ask(bucket: Bucket, room: Room, *, most: int) -> dict[int, int]:
     more. A lane that is not in it had better not be looked at: those before it take all."""
     asked: dict[int, int] = {}
     for lane in bucket.lanes:
-        if most <= 0:
+        if most <= 0 and len(asked) >= LANES_LEAST:
             break
-        asked[lane.lane_id] = room.appetite(lane, most)
+        asked[lane.lane_id] = room.appetite(lane, max(most, 1))
         most -= asked[lane.lane_id]
     return asked
 
@@ -294,8 +297,9 @@ def plan(
     waits = [at for at in (bucket.opens_at, *bucket.shut.values()) if at is not None]
     for lane in bucket.lanes:
         if lane.lane_id not in asked:
-            # Those before it may have had less than was thought: look again at once.
-            waits.append(now)
+            # Those before it may have had less than was thought: look again, and at once if the
+            # next look will find them further on.
+            waits.append(now if result.chosen else now + BETWEEN_CLAIMS)
             break
         heads = found.get(lane.lane_id, ())
         room.fit(lane, (head.segments for head in heads))

@@ -259,9 +259,19 @@ def test_a_limit_told_to_a_bucket_that_has_been_sending_starts_with_a_full_meter
 
 
 def test_lanes_behind_those_that_may_take_all_are_read_in_the_next_claim() -> None:
-    waiting = Waiting(limits(), lanes=[(lane(index), [1] * 20) for index in range(1, 9)])
+    waiting = Waiting(limits(), lanes=[(lane(index), [1] * 20) for index in range(1, 65)])
     room = Room(waiting.bucket, NOW)
-    assert sum(ask(waiting.bucket, room, most=30).values()) <= 33
+    assert sum(ask(waiting.bucket, room, most=30).values()) <= 50
     result = waiting.plan(most=30)
-    assert len(result.chosen) == 20
+    assert 20 < len(result.chosen) <= 30
     assert result.due_at == NOW
+
+
+def test_a_text_too_large_for_the_room_hides_no_lane_behind_it() -> None:
+    waiting = Waiting(
+        limits("a", day=100),
+        limits("b"),
+        lanes=[(lane(1), [24]), (lane(2, use_case="b"), [1])],
+        quotas={("a", TODAY): Quota(TODAY, 80, full=False)},
+    )
+    assert gone(waiting.plan(most=3)) == ["2-0"]
