@@ -311,7 +311,8 @@ def plan(
             elif room.can_never_take(lane, head.segments):
                 result.refused.append((head, TOO_LARGE))
             elif len(result.chosen) == most:
-                asks_at = now
+                # There is room, but no hands: at once, when there are some.
+                waits.append(now)
                 break
             elif (asks_at := room.wait(lane, head.segments)) is not None:
                 room.reserve(lane, head.segments, asks_at)
