@@ -160,7 +160,8 @@ async def _handle(
             await _handle(database, queue, handlers, batch[:middle])
             await _handle(database, queue, handlers, batch[middle:])
             return
-        log.exception("event refused", queue=queue, type=type(batch[0].event).__name__)
+        with structlog.contextvars.bound_contextvars(**_named(batch[0].raw)):
+            log.exception("event refused", queue=queue)
         reason = f"{type(error).__name__}: {error}"
         await _bury(database, queue, [Unreadable(batch[0].raw, reason)])
     else:
@@ -173,4 +174,21 @@ async def _bury(database: Database, queue: str, faults: list[Unreadable]) -> Non
         await transaction.bury(queue, faults)
     BURIED.labels(queue).inc(len(faults))
     for fault in faults:
-        log.warning("buried", queue=queue, reason=fault.reason, field=fault.field)
+        with structlog.contextvars.bound_contextvars(**_named(fault.raw)):
+            log.warning("buried", queue=queue, reason=fault.reason, field=fault.field)
+
+
+def _named(raw: Any) -> dict[str, str]:
+    """What an event says of itself, as far as it can be read: for the lines that are logged of
+    it."""
+    event = raw if isinstance(raw, dict) else {}
+    data = event.get("data")
+    ids = data if isinstance(data, dict) else {}
+    said = {
+        "event_id": event.get("id"),
+        "event_type": event.get("type"),
+        "org_id": ids.get("org_id"),
+        "campaign_id": ids.get("campaign_id"),
+        "message_id": ids.get("message_id"),
+    }
+    return {name: value[:64] for name, value in said.items() if isinstance(value, str)}
