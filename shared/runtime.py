@@ -33,7 +33,7 @@ HEARD_DAYS = 7
 BACK_OFF_MOST_S = 5.0
 # By which share of the grace a part of the stop is over. Usually each takes far less, and leaves
 # the rest to those after it: above all to calls under way, whose answers would be lost.
-REQUESTS_BY, WORKERS_BY, RESOURCES_BY, RELAY_BY = 0.4, 0.5, 0.8, 0.9
+REQUESTS_BY, WORKERS_BY, RESOURCES_BY, RELAY_BY, BROKER_BY = 0.4, 0.5, 0.8, 0.9, 0.95
 
 log = structlog.get_logger(__name__)
 
@@ -166,7 +166,7 @@ class Runtime:
         for what, work, share in (
             ("resources", self._resources.aclose(), RESOURCES_BY),
             ("last relay", _until_idle(relay.step), RELAY_BY),
-            ("broker", self.publisher.close(), 1.0),
+            ("broker", self.publisher.close(), BROKER_BY),
         ):
             await _by(begun_s + share * grace_s, what, work)
         log.info("stopped")
@@ -221,13 +221,19 @@ async def _finish(loops: Sequence[asyncio.Task[None]], until_s: float) -> None:
 
 async def _by(until_s: float, what: str, work: Coroutine[None, None, None]) -> None:
     """Do a part of the stop; whatever becomes of it, the next one follows."""
+    task = asyncio.create_task(work, name=what)
     left_s = max(until_s - asyncio.get_running_loop().time(), 0.1)
-    try:
-        await asyncio.wait_for(work, left_s)
-    except (*PASSING, BrokerAway) as error:
-        log.warning("left undone", what=what, error=repr(error))
-    except Exception:
-        log.exception("left undone", what=what)
+    # Not wait_for, which waits for the end of what it has cancelled: that may hang as well.
+    done, _ = await asyncio.wait([task], timeout=left_s)
+    if not done:
+        log.warning("cut short", what=what)
+        task.cancel()
+    elif not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("left undone", what=what, error=repr(error), exc_info=_unexpected(error))
+
+
+def _unexpected(error: BaseException) -> BaseException | None:
+    return None if isinstance(error, (*PASSING, BrokerAway)) else error
 
 
 async def _until_idle(step: Step) -> None:
@@ -272,7 +278,7 @@ async def _live(service: str, settings: Settings, wire: Wire) -> None:
             await wire(runtime)
             await runtime.run()
         finally:
-            await database.close()
+            await database.close((1 - BROKER_BY) * settings.shutdown_grace_s)
     finally:
         await ops.cleanup()
 
