@@ -15,8 +15,8 @@ from shared.ids import id_from, new_id
 async def receive(tx: Transaction, events: Sequence[MessageReceived]) -> None:
     """Write contacts' texts, each into its conversation.
 
-    A conversation is the work of the sender who texted that contact last. It waits for an answer,
-    unless the contact wants no more texts.
+    A conversation is the work of the sender who texted that contact before it began, and stays
+    theirs when an admin joins in. It waits for an answer, unless the contact wants no more texts.
     """
     await tx.sql.execute(
         """
@@ -54,7 +54,7 @@ async def receive(tx: Transaction, events: Sequence[MessageReceived]) -> None:
         ORDER BY a.org_id, a.campaign_id, a.phone
         ON CONFLICT (org_id, campaign_id, phone) DO UPDATE SET
             waiting = EXCLUDED.waiting,
-            sender_id = coalesce(nullif(EXCLUDED.sender_id, ''), conversations.sender_id),
+            sender_id = coalesce(nullif(conversations.sender_id, ''), EXCLUDED.sender_id),
             contact_id = coalesce(conversations.contact_id, EXCLUDED.contact_id),
             last_received_at = greatest(conversations.last_received_at, EXCLUDED.last_received_at)
         """,
