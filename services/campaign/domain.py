@@ -111,6 +111,7 @@ class Plan:
             raise Refused("invalid", "an MMS needs at least one file", field="media_urls")
         if self.channel == "sms" and self.media_urls:
             raise Refused("invalid", "files go with channel mms only", field="media_urls")
+        check_words(self.channel, self.script, field="script")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,12 @@ class Campaign:
     revision: int
     created_at: datetime
     launched_at: datetime | None
+
+
+def check_words(channel: Channel, text: str, *, field: str) -> None:
+    """Raise Refused for a text without a word in it. An MMS may be its files alone."""
+    if channel == "sms" and not text.strip():
+        raise Refused("invalid", "the text is empty", field=field)
 
 
 # What may still be edited once a campaign is active. The rest was told to the carriers or stands

@@ -91,6 +91,13 @@ async def launch(tx: Transaction, caller: Caller, campaign_id: str) -> tuple[int
     contact_list = await contacts.list_for_script(tx, caller.org_id, campaign.plan.contact_list_id)
     if not contact_list.contacts:
         raise Refused("conflict", "the contact list is empty", field="contact_list_id")
+    # Blank with the longest value of each field is blank for every contact.
+    if campaign.plan.channel == "sms" and not scripts.render(
+        campaign.plan.script, contact_list.longest
+    ):
+        raise Refused(
+            "conflict", "it is empty for every contact: they leave its fields blank", field="script"
+        )
     senders = await campaigns.sender_ids(tx, campaign)
     await campaigns.launch(tx, campaign, launched_by=caller.person_id, at=now)
     initials = await campaigns.make_initials(

@@ -8,7 +8,9 @@ from services.campaign import scripts
 from services.campaign.domain import (
     Caller,
     Campaign,
+    Channel,
     Refused,
+    check_words,
     when_it_goes,
     why_no_initials,
 )
@@ -109,7 +111,8 @@ async def send(tx: Transaction, caller: Caller, message_id: str, text: str | Non
     if await contacts.opted_out(tx, caller.org_id, initial.phone):
         raise Refused("conflict", "The contact has opted out")
     plan = campaign.plan
-    words = _checked(text if text is not None else scripts.render(plan.script, initial.values()))
+    words = text if text is not None else scripts.render(plan.script, initial.values())
+    _check(plan.channel, words)
     segments = segments_of(plan.channel, words)
     await messages.queue(tx, initial, caller.org_id, text=words, segments=segments, at=now)
     tx.tell(
@@ -140,15 +143,15 @@ async def reply(
         raise Refused("conflict", "The contact has opted out")
     campaign = await campaigns.get(tx, caller.org_id, conversation["campaign_id"])
     now = await tx.now()
-    words = _checked(text)
-    segments = segments_of("sms", words)
+    _check("sms", text)
+    segments = segments_of("sms", text)
     carrier = await messages.add_reply(
         tx,
         caller.org_id,
         message_id,
         conversation=conversation,
         sender_id=caller.person_id,
-        text=words,
+        text=text,
         segments=segments,
         at=now,
     )
@@ -161,13 +164,13 @@ async def reply(
             kind="reply",
             channel="sms",
             to=conversation["phone"],
-            text=words,
+            text=text,
             carrier=carrier,
             queued_at=now,
         )
     )
     goes_at, note = when_it_goes("reply", campaign.plan.window, campaign.plan.hours, now)
-    return Queued(message_id, "queued", words, segments, now, goes_at, note)
+    return Queued(message_id, "queued", text, segments, now, goes_at, note)
 
 
 def check_partner(caller: Caller, sender_id: str) -> None:
@@ -176,9 +179,7 @@ def check_partner(caller: Caller, sender_id: str) -> None:
         raise Refused("forbidden", "The conversation is somebody else's")
 
 
-def _checked(text: str) -> str:
-    if not text.strip():
-        raise Refused("invalid", "the text is empty", field="text")
+def _check(channel: Channel, text: str) -> None:
+    check_words(channel, text, field="text")
     if len(text) > TEXT_MOST:
         raise Refused("invalid", f"longer than {TEXT_MOST} characters", field="text")
-    return text

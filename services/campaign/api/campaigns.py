@@ -34,7 +34,6 @@ def _clock(text: Any) -> time:
 
 
 Clock = Annotated[time, BeforeValidator(_clock)]
-Script = Annotated[Text, Field(min_length=1)]
 MediaUrls = Annotated[tuple[Url, ...], Field(max_length=10)]
 AreaCodes = Annotated[tuple[AreaCode, ...], Field(max_length=50)]
 BatchSize = Annotated[int, Field(ge=1, le=1000)]
@@ -68,7 +67,7 @@ class NewCampaign(Body):
     name: Name
     use_case_id: Id
     contact_list_id: Id
-    script: Script
+    script: Text
     channel: Channel = "sms"
     media_urls: MediaUrls = ()
     area_codes: AreaCodes = ()
@@ -103,7 +102,7 @@ class CampaignEdit(Body):
     name: Name = ""
     use_case_id: Id = ""
     contact_list_id: Id = ""
-    script: Script = ""
+    script: Text = ""
     channel: Channel = "sms"
     media_urls: MediaUrls = ()
     area_codes: AreaCodes = ()
