@@ -122,7 +122,8 @@ def _read_one(item: Any) -> Reading:
 def first_fault(error: ValidationError) -> tuple[str, str]:
     """The first field at fault, in dotted form, and what is wrong with it."""
     fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    return ".".join(str(part) for part in fault["loc"]), fault["msg"]
+    reason = fault["msg"].removeprefix("Value error, ")
+    return ".".join(str(part) for part in fault["loc"]), reason
 
 
 def raw_bytes(raw: Any) -> bytes:

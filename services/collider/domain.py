@@ -110,12 +110,17 @@ class Meaning:
     pauses_bucket: bool = False
     fills_day: bool = False
     holds_lane: bool = False
+    """Until the carrier confirms the number."""
+    rests_lane: bool = False
+    """For a moment."""
 
     @property
     def touches_bucket(self) -> bool:
         """Whether anything that stands under the bucket changes."""
         put_back = self.verdict == "put back"
-        return put_back or self.pauses_bucket or self.fills_day or self.holds_lane
+        return (
+            put_back or self.pauses_bucket or self.fills_day or self.holds_lane or self.rests_lane
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +189,8 @@ _RATE = Meaning("put back", "carrier rate exceeded", pauses_bucket=True)
 _DAY = Meaning("put back", "daily cap reached", fills_day=True)
 _EXPIRED = Meaning("put back", "expired in the provider's queue")
 _UNREGISTERED = Meaning("put back", "number not registered with the carrier", holds_lane=True)
+# Bought, and not on its messaging profile yet: the number is at fault, not the text.
+_NOT_READY = Meaning("put back", "number not ready at the provider", rests_lane=True)
 _QUEUE_FULL = Meaning("put back", "the provider's queue is full", pauses_bucket=True)
 REFUSED_TO_US = Meaning("put back", "the provider refuses it to our account", pauses_bucket=True)
 _SPAM = Meaning("failed", "blocked as spam by the carrier")
@@ -195,6 +202,7 @@ MEANINGS = {
     "40016": _DAY,
     "40014": _EXPIRED,
     "40010": _UNREGISTERED,
+    "40305": _NOT_READY,
     "40019": _UNREGISTERED,
     "40002": _SPAM,
     "40003": _SPAM,

@@ -141,9 +141,13 @@ async def _apply(
     if keys := those("fills_day"):
         await results.fill_days(tx, keys)
     if keys := those("holds_lane"):
-        held = {(locked[key].org_id, locked[key].campaign_id, locked[key].carrier) for key in keys}
+        held = {locked[key].registration for key in keys}
         log.warning("number not known to the carrier", campaigns=sorted(held))
-        await campaigns.hold(tx, held)
+        await campaigns.hold(tx, held, until=domain.NEVER)
+    if keys := those("rests_lane"):
+        resting = {locked[key].registration for key in keys}
+        log.warning("number not ready at the provider", campaigns=sorted(resting))
+        await campaigns.hold(tx, resting, until=await tx.now() + domain.HELD_AGAIN)
     if keys := those("pauses_bucket"):
         buckets = {locked[key].bucket for key in keys}
         await results.pause_buckets(tx, buckets, await tx.now() + RATE_PAUSE)

@@ -7,7 +7,7 @@ from services.provisioner.domain import Launch
 from services.provisioner.steps import open_order
 from shared.consumer import Handlers
 from shared.database import Transaction
-from shared.events import CampaignLaunched, UseCaseRegistered
+from shared.events import CampaignLaunched, UseCaseRegistered, WindowChanged
 from shared.ids import new_id
 
 
@@ -26,6 +26,9 @@ async def open_orders(tx: Transaction, events: Sequence[CampaignLaunched]) -> No
     unconfirmed = await store.unconfirmed(
         tx.sql, {(event.org_id, event.number) for event in launched if event.number is not None}
     )
+    await store.put_windows(tx.sql, launched)
+    # An edit may have come before its launch.
+    windows = await store.windows(tx.sql, set(first))
     now = await tx.now()
     opened = [
         open_order(
@@ -37,7 +40,7 @@ async def open_orders(tx: Transaction, events: Sequence[CampaignLaunched]) -> No
                 name=event.name,
                 launched_by=event.launched_by,
                 area_codes=event.area_codes,
-                window=event.window,
+                window=windows[event.org_id, event.campaign_id],
                 number=event.number,
                 launched_at=now,
             ),
@@ -53,7 +56,13 @@ async def open_orders(tx: Transaction, events: Sequence[CampaignLaunched]) -> No
             tx.tell(*one.told)
 
 
+async def change_windows(tx: Transaction, events: Sequence[WindowChanged]) -> None:
+    """What the admin is told at the end names the window as it is by then."""
+    await store.put_windows(tx.sql, events)
+
+
 HANDLERS: Handlers = {
     UseCaseRegistered: remember_use_cases,
     CampaignLaunched: open_orders,
+    WindowChanged: change_windows,
 }

@@ -8,7 +8,13 @@ from asyncpg import Record
 from asyncpg.pool import PoolConnectionProxy
 
 from services.provisioner.domain import Carrier, Launch, Order, UseCase
-from shared.events import CarrierState, Person, UseCaseRegistered
+from shared.events import (
+    CampaignLaunched,
+    CarrierState,
+    Person,
+    UseCaseRegistered,
+    WindowChanged,
+)
 from shared.rules.hours import Window
 
 Key = tuple[str, str]
@@ -69,6 +75,54 @@ async def use_cases(sql: PoolConnectionProxy, keys: Collection[Key]) -> dict[Key
     }
 
 
+# --- windows -------------------------------------------------------------------------------------
+
+
+async def put_windows(
+    sql: PoolConnectionProxy, events: Sequence[CampaignLaunched | WindowChanged]
+) -> None:
+    """Remember campaigns' windows, unless a later revision is known."""
+    await sql.executemany(
+        """
+        INSERT INTO windows AS known (org_id, campaign_id, revision, opens_at, closes_at)
+        VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (org_id, campaign_id) DO UPDATE
+        SET revision = excluded.revision, opens_at = excluded.opens_at,
+            closes_at = excluded.closes_at
+        WHERE known.revision < excluded.revision
+        """,
+        [
+            (
+                event.org_id,
+                event.campaign_id,
+                event.revision,
+                event.window.opens_at,
+                event.window.closes_at,
+            )
+            for event in events
+        ],
+    )
+
+
+async def windows(
+    sql: PoolConnectionProxy, keys: Collection[tuple[str, str]]
+) -> dict[tuple[str, str], Window]:
+    """The latest windows of these campaigns."""
+    rows = await sql.fetch(
+        """
+        SELECT org_id, campaign_id, opens_at, closes_at FROM windows
+        JOIN unnest($1::text[], $2::text[]) AS key (org_id, campaign_id)
+            USING (org_id, campaign_id)
+        """,
+        [org_id for org_id, _ in keys],
+        [campaign_id for _, campaign_id in keys],
+    )
+    return {
+        (row["org_id"], row["campaign_id"]): Window(row["opens_at"], row["closes_at"])
+        for row in rows
+    }
+
+
 # --- orders --------------------------------------------------------------------------------------
 
 
@@ -91,19 +145,17 @@ async def add_orders(sql: PoolConnectionProxy, orders: Sequence[Order]) -> set[s
         """
         INSERT INTO orders (
             org_id, order_id, campaign_id, use_case_id, name, launched_by_name,
-            launched_by_email, area_codes, window_opens_at, window_closes_at, launched_number,
+            launched_by_email, area_codes, launched_number,
             launched_at, step, step_since, tries, refusals, error, preference, candidates,
             number, purchase, ask, purchased_at, due_at)
         SELECT org_id, order_id, campaign_id, use_case_id, name, launched_by_name,
-            launched_by_email, string_to_array(area_codes, ' '), window_opens_at,
-            window_closes_at, launched_number, launched_at, step, step_since, 0, 0, error, 0, '{}',
-            launched_number, 0, 'new', purchased_at, due_at
+            launched_by_email, string_to_array(area_codes, ' '), launched_number, launched_at,
+            step, step_since, 0, 0, error, 0, '{}', launched_number, 0, 'new', purchased_at, due_at
         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-            $7::text[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[],
-            $12::timestamptz[], $13::text[], $14::timestamptz[], $15::text[], $16::timestamptz[],
-            $17::timestamptz[])
+            $7::text[], $8::text[], $9::text[], $10::timestamptz[], $11::text[],
+            $12::timestamptz[], $13::text[], $14::timestamptz[], $15::timestamptz[])
           AS fresh (org_id, order_id, campaign_id, use_case_id, name, launched_by_name,
-            launched_by_email, area_codes, window_opens_at, window_closes_at, launched_number,
+            launched_by_email, area_codes, launched_number,
             launched_at, step, step_since, error, purchased_at, due_at)
         ORDER BY org_id, campaign_id
         ON CONFLICT (org_id, campaign_id) DO NOTHING
@@ -117,8 +169,6 @@ async def add_orders(sql: PoolConnectionProxy, orders: Sequence[Order]) -> set[s
         [order.launch.launched_by.name for order in orders],
         [order.launch.launched_by.email for order in orders],
         [" ".join(order.launch.area_codes) for order in orders],
-        [order.launch.window.opens_at for order in orders],
-        [order.launch.window.closes_at for order in orders],
         [order.launch.number for order in orders],
         [order.launch.launched_at for order in orders],
         [order.step for order in orders],
@@ -151,9 +201,15 @@ async def lease_due(
         most,
     )
     known = await use_cases(sql, {(row["org_id"], row["use_case_id"]) for row in rows})
+    edited = await windows(sql, {(row["org_id"], row["campaign_id"]) for row in rows})
     said = await _confirmations(sql, {(row["org_id"], row["order_id"]) for row in rows})
     return [
-        _order(row, known.get((row["org_id"], row["use_case_id"])), said[row["order_id"]])
+        _order(
+            row,
+            known.get((row["org_id"], row["use_case_id"])),
+            said[row["order_id"]],
+            edited[row["org_id"], row["campaign_id"]],
+        )
         for row in rows
     ]
 
@@ -279,7 +335,9 @@ def _columns(keys: Collection[Key]) -> tuple[list[str], list[str]]:
     return [first for first, _ in ordered], [second for _, second in ordered]
 
 
-def _order(row: Record, use_case: UseCase | None, carriers: dict[Carrier, CarrierState]) -> Order:
+def _order(
+    row: Record, use_case: UseCase | None, carriers: dict[Carrier, CarrierState], window: Window
+) -> Order:
     launch = Launch(
         org_id=row["org_id"],
         campaign_id=row["campaign_id"],
@@ -287,7 +345,7 @@ def _order(row: Record, use_case: UseCase | None, carriers: dict[Carrier, Carrie
         name=row["name"],
         launched_by=Person(name=row["launched_by_name"], email=row["launched_by_email"]),
         area_codes=tuple(row["area_codes"]),
-        window=Window(row["window_opens_at"], row["window_closes_at"]),
+        window=window,
         number=row["launched_number"],
         launched_at=row["launched_at"],
     )

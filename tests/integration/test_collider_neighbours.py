@@ -175,3 +175,17 @@ async def test_a_fault_of_the_provider_is_felt_by_its_own_text_only(collider: En
     await collider.run(5)
     statuses = await collider.statuses()
     assert statuses["delivered"] >= 19
+
+
+async def test_a_number_that_is_not_ready_at_the_provider_costs_no_text(collider: Engine) -> None:
+    await collider.launch(opens_at=MORNING, closes_at=EVENING)
+    answer = b'{"errors": [{"code": "40305", "title": "Invalid from address"}]}'
+    assert telnyx.outcome(400, {}, answer).verdict == "not taken"
+    [text] = collider.texts("att", 1)
+    await collider.hear(text)
+    await collider.send()
+    await failed_receipt(collider, text.message_id, "40305")
+    await collider.run(30)
+    assert await collider.statuses() == {"queued": 1}
+    await collider.run(40)
+    assert await collider.statuses() == {"delivered": 1}

@@ -25,7 +25,7 @@ from services.sandbox.service import Sandbox
 from shared.consumer import record
 from shared.database import Database
 from shared.envelope import Received
-from shared.events import CampaignLaunched, Event, Person, UseCaseRegistered
+from shared.events import CampaignLaunched, Event, Person, UseCaseRegistered, WindowChanged
 from shared.ids import new_id
 from shared.migrate import migrate
 from shared.rules.hours import Hours, Window
@@ -320,3 +320,19 @@ async def test_a_wrong_key_leaves_the_campaign_provisioning(bench: Bench) -> Non
     bench.sandbox.api_key = "key"
     (event,) = await bench.until_settled()
     assert event["outcome"] == "complete"
+
+
+async def test_the_notice_names_the_window_as_it_was_edited_since(bench: Bench) -> None:
+    edited = Window(OPENS_AT, OPENS_AT + timedelta(days=9))
+    change = WindowChanged(
+        org_id=bench.org_id,
+        campaign_id="spring",
+        window=edited,
+        hours=Hours.parse("9:00", "21:00", "America/New_York"),
+        revision=2,
+    )
+    # It may well come before its launch.
+    await bench.hear(change)
+    await bench.hear(bench.use_case(), bench.launch())
+    [provisioned] = await bench.until_settled()
+    assert provisioned["window"]["closes_at"] == "2030-01-10T09:00:00Z"

@@ -190,9 +190,9 @@ async def confirm(tx: Transaction, keys: Collection[tuple[str, str, str]]) -> No
     await _hold_lanes(tx, keys)
 
 
-async def hold(tx: Transaction, keys: Collection[tuple[str, str, str]]) -> None:
-    """The carrier says that it does not know the number (organization, campaign, carrier): hold
-    the campaign's texts to it until it confirms; or, where it has or never will, for a moment."""
+async def hold(tx: Transaction, keys: Collection[tuple[str, str, str]], *, until: datetime) -> None:
+    """Hold campaigns' texts to a carrier (organization, campaign, carrier) that does not know the
+    number: until then, or until it confirms; where it has, or never will, for a moment only."""
     now = await tx.now()
     await tx.sql.execute(
         """
@@ -206,7 +206,7 @@ async def hold(tx: Transaction, keys: Collection[tuple[str, str, str]]) -> None:
         """,
         *columns(sorted(keys), 3),
         now + domain.HELD_AGAIN,
-        domain.NEVER,
+        until,
     )
     await _hold_lanes(tx, keys)
 

@@ -41,6 +41,11 @@ class Message:
         return (self.org_id, self.message_id)
 
     @property
+    def registration(self) -> tuple[str, str, str]:
+        """Organization, campaign and carrier."""
+        return (self.org_id, self.campaign_id, self.carrier)
+
+    @property
     def bucket(self) -> tuple[str, str]:
         """Organization and carrier."""
         return (self.org_id, self.carrier)

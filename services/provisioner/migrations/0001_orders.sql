@@ -18,8 +18,6 @@ CREATE TABLE orders (
     launched_by_name  text NOT NULL,
     launched_by_email text NOT NULL,
     area_codes        text[] NOT NULL,             -- in the order of preference
-    window_opens_at   timestamptz NOT NULL,
-    window_closes_at  timestamptz NOT NULL,
     launched_number   text,                        -- it came with a number: nothing to buy
     launched_at       timestamptz NOT NULL,
 
@@ -67,3 +65,14 @@ CREATE TABLE numbers (
     PRIMARY KEY (org_id, number)
 );
 CREATE INDEX numbers_of_use_cases ON numbers (org_id, use_case_id);
+
+-- Campaigns' windows at their latest revision: the notices at the end name them, and an admin may
+-- have edited them since the launch (or the edit may have come before it).
+CREATE TABLE windows (
+    org_id      text COLLATE "C" NOT NULL,
+    campaign_id text COLLATE "C" NOT NULL,
+    revision    int NOT NULL,
+    opens_at    timestamptz NOT NULL,
+    closes_at   timestamptz NOT NULL,
+    PRIMARY KEY (org_id, campaign_id)
+);
