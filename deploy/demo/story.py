@@ -276,10 +276,12 @@ async def _somebody_answered(stage: Stage, team: Team) -> Answered:
 
     with suppress(StoryBroke):
         await until("an answer that waits", look, 20)
-    waiting += [one for one in team.answered if texts[one.message_id].status == "delivered"]
-    if not waiting:
+    # An answer may have been clicked a moment ago, and no event of it have been heard yet.
+    heard = [one for one in team.answered if one.message_id in texts]
+    arrived = [one for one in heard if texts[one.message_id].status == "delivered"]
+    if not (waiting or arrived):
         raise StoryBroke("no contact has got an answer")
-    return waiting[0]
+    return (waiting or arrived)[0]
 
 
 async def _texts_got(stage: Stage, one: Answered) -> int:
