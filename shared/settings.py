@@ -1,6 +1,9 @@
 """What every service is told by its environment."""
 
-from pydantic import AmqpDsn, Field, PostgresDsn
+import sys
+from typing import TypeVar
+
+from pydantic import AmqpDsn, Field, PostgresDsn, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -18,3 +21,19 @@ class Settings(BaseSettings):
     log_level: str = Field("info", description="debug, info, warning or error")
     pool_size: int = Field(8, ge=2, description="database connections of one replica")
     shutdown_grace_s: float = Field(20, gt=0, description="time for a replica to finish, seconds")
+
+
+Chosen = TypeVar("Chosen", bound=Settings)
+
+
+def from_environment(settings: type[Chosen]) -> Chosen:
+    """A service's settings; or, when a variable is missing or wrong, a line for each that names
+    it, and exit 2."""
+    try:
+        return settings()
+    except ValidationError as error:
+        prefix = settings.model_config.get("env_prefix", "")
+        for fault in error.errors(include_url=False, include_input=False):
+            name = "_".join(str(part) for part in fault["loc"])
+            sys.stderr.write(f"{prefix}{name.upper()}: {fault['msg']}\n")
+        sys.exit(2)

@@ -29,6 +29,8 @@ class FirstSteps:
     webhooks: str
     sandbox: str
     mail: str
+    broker: str
+    database: str
     ops: Mapping[str, str]
     operator_token: str
     admin_token: str
@@ -56,6 +58,8 @@ The platform is up. Its data goes with `make down`.
   webhooks    {self.webhooks}
   sandbox     {self.sandbox}/judge
   e-mail      {self.mail}/*.eml
+  RabbitMQ    export SLUICE_AMQP_URL={self.broker}
+  PostgreSQL  {self.database}
 {ops}
 
   operator    {self.operator_token}
@@ -106,6 +110,8 @@ async def prepare(platform: Platform, mail: str) -> FirstSteps:
         webhooks=platform.url("collider"),
         sandbox=platform.url(SANDBOX),
         mail=mail,
+        broker=platform.environment("collider")["SLUICE_AMQP_URL"],
+        database=platform.environment("collider")["SLUICE_DATABASE_URL"],
         ops={name: platform.ops_url(name) for name in platform.services},
         operator_token=operator,
         admin_token=admin["token"],

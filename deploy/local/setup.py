@@ -125,7 +125,9 @@ def _install() -> None:
         say("  uv does not work here: installing with pip, which takes longer")
         _pip(["install", "--require-hashes", "--no-deps", "-r", lock])
         return
-    sync = [str(PYTHON), "-m", "uv", "pip", "sync", "--quiet", "--require-hashes", lock]
+    sync = [str(PYTHON), "-m", "uv", "pip", "sync", "--quiet"]
+    # No cache: nothing is left outside of the checkout.
+    sync += ["--no-cache", "--require-hashes", lock]
     if subprocess.call([*sync, "--python", str(PYTHON)], cwd=str(ROOT)) != 0:
         # pip knows proxies, mirrors and certificates from its own configuration.
         say("  uv could not fetch them: trying with pip")

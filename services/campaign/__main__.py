@@ -7,11 +7,12 @@ from services.campaign.handlers import HANDLERS
 from services.campaign.settings import CampaignSettings
 from services.campaign.worker import clear_uploads, close_windows
 from shared.runtime import Runtime, run
+from shared.settings import from_environment
 
 
 def main() -> None:
     """Read the settings and live."""
-    settings = CampaignSettings()  # values come from the environment
+    settings = from_environment(CampaignSettings)
 
     async def wire(runtime: Runtime) -> None:
         runtime.hear(HANDLERS)

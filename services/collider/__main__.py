@@ -8,8 +8,9 @@ from services.collider.settings import Settings
 from services.collider.upkeep import Upkeep
 from services.collider.worker import Claimer
 from shared.runtime import Runtime, run
+from shared.settings import from_environment
 
-settings = Settings()
+settings = from_environment(Settings)
 
 
 async def wire(runtime: Runtime) -> None:

@@ -6,10 +6,11 @@ from services.notifier.settings import Settings
 from services.notifier.smtp import MailServer
 from services.notifier.worker import Mailer
 from shared.runtime import Runtime, run
+from shared.settings import from_environment
 
 
 def main() -> None:
-    settings = Settings()
+    settings = from_environment(Settings)
 
     async def wire(runtime: Runtime) -> None:
         writer = Writer(settings.mail_from)

@@ -7,13 +7,14 @@ from services.provisioner.providers.telnyx import Telnyx
 from services.provisioner.settings import Settings
 from services.provisioner.worker import Provisioner
 from shared.runtime import Runtime, run
+from shared.settings import from_environment
 
 LANES = 3
 """Steps that run at once: a provider that is slow for some orders does not hold up the others."""
 
 
 def main() -> None:
-    settings = Settings()
+    settings = from_environment(Settings)
 
     async def wire(runtime: Runtime) -> None:
         session = await runtime.enter(
