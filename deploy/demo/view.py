@@ -63,7 +63,7 @@ def picture(scene: Scene, now_s: float) -> RenderableType:
     table.add_column("carrier", no_wrap=True)
     table.add_column("limit", no_wrap=True)
     table.add_column("", ratio=1)
-    for heading in ("sent", "waiting", "speed/used"):
+    for heading in ("sent", "queued", "speed/used"):
         table.add_column(heading, justify="right", no_wrap=True)
     for line in LINES:
         sent, waiting = _sent_and_waiting(line, scene.book)
@@ -91,16 +91,15 @@ def plain_line(scene: Scene, now_s: float) -> str:
     for line in LINES:
         sent, waiting = _sent_and_waiting(line, scene.book)
         parts.append(
-            f"{line.name}: {sent} of {line.contacts} sent, {waiting} wait, "
+            f"{line.name}: {sent} of {line.contacts} sent, {waiting} queued, "
             f"{speed(line, scene.book, now_s)}"
         )
     return " | ".join((*parts, scene.until_close(), scene.answers()))
 
 
 def _sent_and_waiting(line: Line, book: Book) -> tuple[int, int]:
-    """First texts that have gone; all texts that wait, answers too."""
-    waiting = sum(book.waiting(line.carrier, kind) for kind in ("initial", "reply"))
-    return book.sent(line.carrier, "initial"), waiting
+    """First texts that have gone, and that wait. The answers stand in the last line."""
+    return book.sent(line.carrier, "initial"), book.waiting(line.carrier, "initial")
 
 
 async def keep_showing(scene: Scene, narrator: Narrator) -> None:
