@@ -17,6 +17,7 @@ from services.campaign.api.calls import (
     answer,
 )
 from services.campaign.api.conversations import ConversationLine, Queued
+from services.campaign.api.fields import Whole
 from services.campaign.domain import why_no_initials
 from services.campaign.store import campaigns, conversations, reports
 from services.campaign.store.messages import Initial
@@ -27,7 +28,7 @@ from shared.events import OpenHours
 class BatchWanted(Body):
     """How many; at most the campaign's batch size, which is also the default."""
 
-    count: Annotated[int, Field(ge=1, le=1000)] | None = None
+    count: Annotated[Whole, Field(ge=1, le=1000)] | None = None
 
 
 class AssignmentQuery(Body):

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 import structlog
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
+from services.campaign.api.faults import first_fault
 from services.campaign.domain import Caller, Refused, Role
 from services.campaign.settings import CampaignSettings
 from services.campaign.store import people
 from shared.database import Database, Transaction
-from shared.envelope import first_fault
 from shared.http import Problem, body_as
 
 BASE = "/api/v1"
@@ -45,6 +45,10 @@ class Body(BaseModel):
     """What a request brings. Unknown fields are refused, so that a slip of the pen is told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Json(RootModel[Any]):
+    """Whatever a body holds, before it is known what that should be."""
 
 
 class Answer(BaseModel):
@@ -85,7 +89,10 @@ class Call:
         """The body as a model; none at all is an empty object. Raises Problem with the field."""
         if not self.request.body_exists:
             return _valid(model, {})
-        return await body_as(self.request, model)
+        values = (await body_as(self.request, Json)).root
+        if not isinstance(values, dict):
+            raise Problem(422, "The body must be an object", detail='such as {"name": "Spring"}')
+        return _valid(model, values)
 
     def query(self, model: type[Model]) -> Model:
         """The query string as a model. Raises Problem with the parameter."""

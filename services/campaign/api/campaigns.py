@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field
 from services.campaign import launching
 from services.campaign.api.calls import ADMINS, Answer, Body, Call, Route, answer
 from services.campaign.api.details import CampaignLine, details_of, line_of
+from services.campaign.api.fields import Flag, Name, Time, Whole
 from services.campaign.api.organizations import Zone
 from services.campaign.domain import (
     BATCH_SIZE,
@@ -21,7 +22,7 @@ from services.campaign.domain import (
 )
 from services.campaign.store import campaigns as store
 from services.campaign.store import numbers, reports
-from shared.events import AreaCode, Id, Instant, Name, Url
+from shared.events import AreaCode, Id, Url
 from shared.events import Body as Text
 from shared.ids import new_id
 from shared.rules.hours import DEFAULT_CLOSES, DEFAULT_OPENS, parse_clock
@@ -36,14 +37,14 @@ def _clock(text: Any) -> time:
 Clock = Annotated[time, BeforeValidator(_clock)]
 MediaUrls = Annotated[tuple[Url, ...], Field(max_length=10)]
 AreaCodes = Annotated[tuple[AreaCode, ...], Field(max_length=50)]
-BatchSize = Annotated[int, Field(ge=1, le=1000)]
+BatchSize = Annotated[Whole, Field(ge=1, le=1000)]
 
 
 class WindowWanted(Body):
     """The initial sending window: by default today's (in UTC), to that day's close."""
 
-    opens_at: Instant | None = None
-    closes_at: Instant | None = None
+    opens_at: Time | None = None
+    closes_at: Time | None = None
 
 
 class HoursWanted(Body):
@@ -57,7 +58,7 @@ class HoursWanted(Body):
 class SelfAssign(Body):
     """Whether senders may take batches by themselves, and how large ones."""
 
-    enabled: bool = False
+    enabled: Flag = False
     batch_size: BatchSize = BATCH_SIZE
 
 
@@ -84,8 +85,8 @@ NEVER = datetime.min.replace(tzinfo=UTC)
 class WindowEdit(Body):
     """Either end, or both."""
 
-    opens_at: Instant = NEVER
-    closes_at: Instant = NEVER
+    opens_at: Time = NEVER
+    closes_at: Time = NEVER
 
 
 class HoursEdit(Body):

@@ -7,10 +7,10 @@ from datetime import datetime
 from aiohttp import web
 
 from services.campaign.api.calls import ADMINS, Answer, Body, Call, Route, answer
+from services.campaign.api.fields import Name
 from services.campaign.domain import Refused
 from services.campaign.store import contacts as store
 from services.campaign.uploads import Upload
-from shared.events import Name
 from shared.http import Problem
 from shared.ids import new_id
 

@@ -7,9 +7,10 @@ from aiohttp import web
 from pydantic import AfterValidator, Field, StringConstraints
 
 from services.campaign.api.calls import ADMINS, OPERATORS, Answer, Body, Call, Route, answer
+from services.campaign.api.fields import Name, Whole
 from services.campaign.domain import Carrier, Refused
 from services.campaign.store import organizations as store
-from shared.events import Id, LimitsChanged, Name, UseCaseRegistered
+from shared.events import Id, LimitsChanged, UseCaseRegistered
 from shared.ids import new_id
 from shared.rules.hours import END_OF_DAY, Hours
 
@@ -20,8 +21,8 @@ def _zone(name: str) -> str:
     return Hours(time.min, END_OF_DAY, name).time_zone
 
 
-PerMinute = Annotated[int, Field(ge=0, le=1_000_000)]
-PerDay = Annotated[int, Field(ge=0, le=1_000_000_000)]
+PerMinute = Annotated[Whole, Field(ge=0, le=1_000_000)]
+PerDay = Annotated[Whole, Field(ge=0, le=1_000_000_000)]
 Zone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
 
 

@@ -18,10 +18,10 @@ from services.campaign.api.calls import (
     digest,
     new_token,
 )
+from services.campaign.api.fields import Name
 from services.campaign.domain import Refused, Role
 from services.campaign.store import organizations
 from services.campaign.store import people as store
-from shared.events import Name
 from shared.ids import new_id
 
 

@@ -1,0 +1,42 @@
+"""What requests bring, field by field: nothing is guessed, and nothing silently changed in kind.
+
+A number that came as a text, or true where a number belongs, is a slip of the caller's program:
+taken silently it would be a limit that nobody meant.
+"""
+
+import re
+import unicodedata
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Strict, StringConstraints
+
+from shared.events import Instant
+
+NOT_A_TIME = 'must be a time with its offset, such as "2026-10-20T09:00:00-04:00"'
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}.*")
+# Controls, and the two characters besides them that end a line.
+_NOT_IN_A_LINE = {"Cc", "Zl", "Zp"}
+
+
+def _one_line(name: str) -> str:
+    if any(unicodedata.category(char) in _NOT_IN_A_LINE for char in name):
+        raise ValueError("must not hold line breaks or control characters")
+    return name
+
+
+def _time_text(value: Any) -> Any:
+    # A bare number would be read as seconds since 1970, in a text as well.
+    if not isinstance(value, str) or _TIME.fullmatch(value) is None:
+        raise ValueError(NOT_A_TIME)
+    return value
+
+
+# A line break at either end is no slip: it is taken off with the spaces, before the checks.
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_one_line),
+]
+Time = Annotated[Instant, BeforeValidator(_time_text)]
+Whole = Annotated[int, Strict()]
+Flag = Annotated[bool, Strict()]
