@@ -50,7 +50,10 @@ async def problems(
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return Problem(error.status, error.reason).response()
+        response = Problem(error.status, error.reason).response()
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        return response
     except PASSING as error:
         log.warning("database away", path=request.path, error=repr(error))
         return Problem(503, "Try again in a moment").response()

@@ -39,6 +39,8 @@ EXPORTED = (
     "text",
 )
 EXPORT_CHUNK = 2000
+# What a spreadsheet takes for a formula when a cell begins with it.
+RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class MessagesQuery(Body):
@@ -125,7 +127,9 @@ async def export(call: Call) -> web.StreamResponse:
                 tx, org_id, campaign_id, status=None, after=after, most=EXPORT_CHUNK
             )
         if rows:
-            await response.write(_csv([[_cell(row[name]) for name in EXPORTED] for row in rows]))
+            await response.write(
+                _csv([[_cell(name, row[name]) for name in EXPORTED] for row in rows])
+            )
             after = rows[-1]["message_id"]
         if len(rows) < EXPORT_CHUNK:
             break
@@ -139,9 +143,16 @@ def _csv(rows: Sequence[Sequence[Any]]) -> bytes:
     return lines.getvalue().encode()
 
 
-def _cell(value: Any) -> Any:
+def _cell(name: str, value: Any) -> Any:
+    """As it stands in the file, where a text that reads like a formula has an apostrophe in front.
+
+    Contacts' names stand in texts, and providers' words in reasons: neither is to run on the
+    machine of the admin who opens the file. A phone number is a plus and digits, and stays so.
+    """
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
+    if name != "to" and isinstance(value, str) and value.startswith(RUN_BY_SPREADSHEETS):
+        return f"'{value}"
     return "" if value is None else value
 
 
