@@ -250,7 +250,9 @@ def window_warnings(plan: Plan, now: datetime) -> list[str]:
     if last_sendable_at(plan.window, plan.hours) is None:
         found.append("No open hour lies in the window: nothing can be sent.")
     start, today = civil_day(zone, plan.window.opens_at), civil_day(zone, now)
-    if start != today:
+    if plan.window.closes_at <= now:
+        found.append(f"It ended on {civil_day(zone, plan.window.closes_at)}.")
+    elif start > today:
         found.append(f"It starts on {start}, and today is {today} in {zone}.")
     return found
 

@@ -40,6 +40,7 @@ async def test_bad_rows_are_reported_by_line_and_the_others_go_in(office: Desk) 
     assert (made["contacts"], made["duplicates"], made["opted_out"]) == (3, 1, 1)
     assert made["fields"] == ["first_name", "last_name", "phone", "zip_code"]
     assert [(bad["line"], bad["field"]) for bad in made["bad_rows"]] == [(4, "phone"), (6, "")]
+    assert made["carriers"] == {"att": 1, "tmobile": 1, "verizon": 1}
     again = await office.good("GET", f"/contact-lists/{made['contact_list_id']}", acme.admin)
     assert again.body == made.body
     lists = await office.good("GET", "/contact-lists", acme.admin)
@@ -48,6 +49,15 @@ async def test_bad_rows_are_reported_by_line_and_the_others_go_in(office: Desk) 
         contact_list_id=made["contact_list_id"], script="Hi {first_name} in {zip_code}"
     )
     assert (await acme.details(draft))["contacts"] == 3
+
+
+async def test_the_report_counts_carriers_so_that_a_slip_in_their_column_shows(
+    office: Desk,
+) -> None:
+    acme = await office.organization()
+    table = b"phone,carrier\n+13032000001,att\n+13032000002,verzion\n+13032000003,\n"
+    made = await office.send_file("/contact-lists?name=x", acme.admin, table)
+    assert made["carriers"] == {"att": 1, "other": 1, "unknown": 1}
 
 
 @pytest.mark.parametrize(

@@ -159,10 +159,17 @@ def test_a_third_launch_while_two_are_provisioning_is_warned_of() -> None:
     assert "two campaigns at once" in warning
 
 
-def test_a_start_that_is_not_today_in_the_campaigns_zone_is_warned_of() -> None:
+def test_a_start_that_is_later_than_today_in_the_campaigns_zone_is_warned_of() -> None:
     (warning,) = window_warnings(plan(), at("2026-10-19T20:00-07:00"))
     assert "2026-10-20" in warning
     assert not window_warnings(plan(), at("2026-10-20T00:30-07:00"))
+
+
+def test_a_window_that_is_open_since_yesterday_is_not_warned_of_and_one_that_ended_is() -> None:
+    two_days = plan(opens_at="2026-10-19T09:00-07:00")
+    assert not window_warnings(two_days, at("2026-10-20T12:00-07:00"))
+    (warning,) = window_warnings(two_days, at("2026-10-20T21:00-07:00"))
+    assert "ended on 2026-10-20" in warning
 
 
 def test_a_window_without_an_open_hour_is_warned_of() -> None:

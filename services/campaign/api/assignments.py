@@ -62,7 +62,10 @@ class InitialShown(Answer):
 
 
 class Assigned(Answer):
-    """What was assigned now, and all that is to send. None left is an answer, not an error."""
+    """How many were assigned now, and the caller's next texts, at most the campaign's batch size.
+
+    None left is an answer, not an error.
+    """
 
     assigned: int
     messages: list[InitialShown]

@@ -45,9 +45,14 @@ class ContactListLine(Answer):
 
 
 class ContactList(ContactListLine):
-    """A list, with the report of its upload; bad_rows holds the first thousand."""
+    """A list, with the report of its upload; bad_rows holds the first thousand.
+
+    `carriers`: how many contacts have which. A word that names none of the three large ones counts
+    as `other`, so that a slip in the column shows here; `unknown` are those without a word.
+    """
 
     opted_out: int
+    carriers: dict[str, int]
     bad_rows: list[BadRow]
 
 

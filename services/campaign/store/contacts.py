@@ -162,7 +162,11 @@ async def report(tx: Transaction, org_id: str, contact_list_id: str) -> Record |
         """
         SELECT contact_list_id, name, created_at, contacts, duplicates, bad_row_count, bad_rows,
                fields, (SELECT count(*) FROM contacts JOIN opt_outs USING (org_id, phone)
-                        WHERE org_id = $1 AND contact_list_id = $2) AS opted_out
+                        WHERE org_id = $1 AND contact_list_id = $2) AS opted_out,
+               (SELECT coalesce(jsonb_object_agg(carrier, of_it), '{}') FROM (
+                    SELECT coalesce(carrier, 'unknown') AS carrier, count(*) AS of_it
+                    FROM contacts WHERE org_id = $1 AND contact_list_id = $2
+                    GROUP BY 1 ORDER BY 1) AS each) AS carriers
         FROM contact_lists WHERE org_id = $1 AND contact_list_id = $2 AND ready
         """,
         org_id,
