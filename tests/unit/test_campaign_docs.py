@@ -1,0 +1,36 @@
+"""docs/api.md against the API."""
+
+import re
+from pathlib import Path
+from typing import get_args
+
+from services.campaign.api.app import ROUTES
+from services.campaign.domain import Number, Status, provisioning
+from tests.campaign_desk import NOON
+
+TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+
+_ROW = re.compile(r"^\| `([A-Z]+) (/[^` ]*)` \| ([a-z, ]+) \|", re.MULTILINE)
+
+
+def test_every_route_stands_in_the_docs_with_its_roles_and_nothing_else_does() -> None:
+    told = [(method, path, frozenset(roles.split(", "))) for method, path, roles in
+            _ROW.findall(TEXT)]  # fmt: skip
+    assert len(told) == len(set(told))
+    assert set(told) == {(route.method, route.path, route.roles) for route in ROUTES}
+
+
+def test_every_status_of_a_text_is_explained() -> None:
+    section = TEXT.split("## What became of a text")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `([a-z ]+)` \|", section, re.MULTILINE)[1:] == list(get_args(Status))
+
+
+def test_every_flag_is_explained_with_its_colour() -> None:
+    for outcome in (None, "complete", "failed"):
+        found = provisioning(NOON, Number(outcome=outcome), {})
+        assert f"| `{found.status}` | {found.flag} | {found.colour} |" in TEXT
+
+
+def test_the_docs_name_no_host_but_this_one_and_examples() -> None:
+    hosts = set(re.findall(r"https?://([^/:\s`]+)", TEXT))
+    assert hosts <= {"127.0.0.1", "example.org"}
