@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 from services.collider import api, handlers
 from services.collider.api import Signed
@@ -35,6 +36,8 @@ from shared.migrate import migrate
 
 MIGRATIONS = Path(handlers.__file__).parent / "migrations"
 NUMBER = "+12125550100"
+MORNING = datetime(2026, 10, 20, 9, 0, tzinfo=ZoneInfo("America/Los_Angeles"))
+EVENING = MORNING + timedelta(hours=12)
 PREFIXES: dict[Carrier, str] = {"att": "2", "tmobile": "4", "verizon": "6", "other": "8"}
 
 Told = TypeVar("Told", bound=Event)

@@ -1,15 +1,11 @@
 """The two examples of the article on start and end dates, in virtual time."""
 
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 import pytest
 
 from shared.events import MessageFailed, MessageSent
-from tests.engine import Engine, engine
-
-LOS_ANGELES = ZoneInfo("America/Los_Angeles")
-MORNING = datetime(2026, 10, 20, 9, 0, tzinfo=LOS_ANGELES)
+from tests.engine import MORNING, Engine, engine
 
 
 async def test_ten_thousand_mms_at_a_thousand_a_minute_take_ten_minutes(

@@ -1,11 +1,7 @@
 """What becomes of texts that were handed over, in virtual time: receipts, STOP, crashes."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
-
-import pytest
+from datetime import UTC, timedelta
 
 from services.collider.dispatch import Dispatcher
 from services.collider.domain import ANSWER_LOST, Inbound, Outbound, Outcome, Receipt, ReceiptState
@@ -21,17 +17,7 @@ from shared.events import (
     MessageSent,
     MessageUnclear,
 )
-from tests.engine import NUMBER, Engine, engine, phone
-
-MORNING = datetime(2026, 10, 20, 9, 0, tzinfo=ZoneInfo("America/Los_Angeles"))
-EVENING = MORNING + timedelta(hours=12)
-
-
-@pytest.fixture
-async def collider(database_url: str) -> AsyncIterator[Engine]:
-    async with engine(database_url, MORNING) as one:
-        await one.limit("att")
-        yield one
+from tests.engine import EVENING, MORNING, NUMBER, Engine, phone
 
 
 class Mute:

@@ -1,8 +1,6 @@
 """What one campaign, organization or answer does must not be felt by another; in virtual time."""
 
-from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 import pytest
 
@@ -18,17 +16,7 @@ from shared.events import (
     WindowChanged,
     WindowClosed,
 )
-from tests.engine import NUMBER, Engine, engine
-
-MORNING = datetime(2026, 10, 20, 9, 0, tzinfo=ZoneInfo("America/Los_Angeles"))
-EVENING = MORNING + timedelta(hours=12)
-
-
-@pytest.fixture
-async def collider(database_url: str) -> AsyncIterator[Engine]:
-    async with engine(database_url, MORNING) as one:
-        await one.limit("att")
-        yield one
+from tests.engine import EVENING, MORNING, NUMBER, Engine
 
 
 async def failed_receipt(collider: Engine, message_id: str, code: str) -> None:

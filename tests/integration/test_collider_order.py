@@ -1,23 +1,9 @@
 """When texts go, in virtual time: in which order, in which hours, and from facts in any order."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
-
-import pytest
 
 from shared.events import MessageFailed, MessageSent, WindowChanged, WindowClosed
-from tests.engine import Engine, engine
-
-MORNING = datetime(2026, 10, 20, 9, 0, tzinfo=ZoneInfo("America/Los_Angeles"))
-EVENING = MORNING + timedelta(hours=12)
-
-
-@pytest.fixture
-async def collider(database_url: str) -> AsyncIterator[Engine]:
-    async with engine(database_url, MORNING) as one:
-        await one.limit("att")
-        yield one
+from tests.engine import EVENING, MORNING, Engine
 
 
 def window_changed(closes_at: datetime, revision: int) -> WindowChanged:

@@ -20,6 +20,7 @@ from services.collider.plan import (
 from shared.events import Channel, Kind
 from shared.rules import meters
 from shared.rules.limits import CAUTIOUS, ORGANIZATION, Limits
+from shared.rules.meters import Meter
 
 # Noon in Los Angeles.
 NOW = datetime(2026, 10, 20, 19, tzinfo=UTC)
@@ -46,12 +47,24 @@ def lane(
 class Waiting:
     """A bucket and what waits in its lanes, planned as the claim does it."""
 
-    def __init__(self, *told: Limits, lanes: list[tuple[Lane, list[int]]], **known: object) -> None:
-        fields: dict[str, object] = {"meters": {}, "quotas": {}, **known}
+    def __init__(
+        self,
+        *told: Limits,
+        lanes: list[tuple[Lane, list[int]]],
+        meters: dict[tuple[str, Channel], Meter] | None = None,
+        quotas: dict[tuple[str, date], Quota] | None = None,
+        opens_at: datetime | None = None,
+    ) -> None:
         self.bucket = Bucket(
-            "org", "att", {one.use_case_id: one for one in told}, CAUTIOUS["att"],
-            lanes=[one for one, _ in lanes], **fields,  # type: ignore[arg-type]
-        )  # fmt: skip
+            "org",
+            "att",
+            {one.use_case_id: one for one in told},
+            CAUTIOUS["att"],
+            meters or {},
+            quotas or {},
+            [one for one, _ in lanes],
+            opens_at,
+        )
         self.heads = {
             one.lane_id: [
                 Candidate(one.lane_id, "org", f"{one.lane_id}-{index}", index + 1, segments)
