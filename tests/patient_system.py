@@ -101,6 +101,10 @@ class PatientSystem:
         """The message ids that events of this type were about."""
         return [event["message_id"] for event in self.heard[kind]]
 
+    def repeated(self) -> int:
+        """How many events came more than once."""
+        return sum(times > 1 for times in self.ids.values())
+
     async def until(self, count: int, kind: str, *, within_s: float) -> None:
         """Wait until so many events of this type were heard."""
         async with asyncio.timeout(within_s):
