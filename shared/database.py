@@ -24,6 +24,7 @@ IDLE_IN_TRANSACTION_S = 5.0
 
 # What passes by itself: the server is away or restarting, or two transactions stood in each
 # other's way. Held and tried again; everything else is a fault of the data or of the code.
+# InterfaceError is what asyncpg raises when a connection goes away in the middle of a transaction.
 PASSING = (
     OSError,
     TimeoutError,
@@ -31,6 +32,7 @@ PASSING = (
     asyncpg.InterfaceError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
+    asyncpg.PostgresSystemError,
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
