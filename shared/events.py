@@ -5,104 +5,27 @@ Unknown fields are ignored when an event is read, so that an older reader surviv
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import (
-    AfterValidator,
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    EmailStr,
-    Field,
-    NonNegativeInt,
-    PlainSerializer,
-    StringConstraints,
-    WithJsonSchema,
+from pydantic import BaseModel, ConfigDict, EmailStr, Field, NonNegativeInt
+
+from shared.fields import (
+    AreaCode,
+    Body,
+    Cap,
+    Carrier,
+    Channel,
+    Id,
+    Instant,
+    Kind,
+    Name,
+    OpenHours,
+    Phone,
+    Revision,
+    Url,
+    Zone,
 )
-
-from shared.rules.hours import Hours, Window, civil_day, clock_text, parse_clock
-
-
-def _without_nul(text: str) -> str:
-    # PostgreSQL cannot store U+0000; refused here, where the sender can be told which field it was.
-    if "\x00" in text:
-        raise ValueError("must not hold a NUL character")
-    return text
-
-
-def _utc(at: datetime) -> datetime:
-    try:
-        return at.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("must lie in the years 1 to 9999 in UTC") from None
-
-
-Id = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,64}$")]
-Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_without_nul)]
-# The longest text that the providers take: ten segments and a little.
-TEXT_MOST = 1600
-Body = Annotated[str, StringConstraints(max_length=TEXT_MOST), AfterValidator(_without_nul)]
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[\x21-\x7e]{1,2000}$")]
-Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
-AreaCode = Annotated[str, StringConstraints(pattern=r"^[2-9][0-9]{2}$")]
-
-
-def _read_clocks(hours: Any) -> Any:
-    if not isinstance(hours, dict):
-        return hours
-    clocks = {
-        name: parse_clock(hours[name])
-        for name in ("opens", "closes")
-        if isinstance(hours.get(name), str)
-    }
-    return {**hours, **clocks}
-
-
-def _write_clocks(hours: Hours) -> dict[str, str]:
-    return {
-        "opens": clock_text(hours.opens),
-        "closes": clock_text(hours.closes),
-        "time_zone": hours.time_zone,
-    }
-
-
-_CLOCK_SCHEMA = {"type": "string", "pattern": "^[0-9]{1,2}:[0-9]{2}$"}
-OpenHours = Annotated[
-    Hours,
-    BeforeValidator(_read_clocks),
-    PlainSerializer(_write_clocks),
-    WithJsonSchema(
-        {
-            "title": "Hours",
-            "description": "Times of day in the campaign's own zone; closes is exclusive, 24:00 "
-            "is the end of the day.",
-            "type": "object",
-            "properties": {
-                "opens": _CLOCK_SCHEMA,
-                "closes": _CLOCK_SCHEMA,
-                "time_zone": {"type": "string"},
-            },
-            "required": ["opens", "closes", "time_zone"],
-        }
-    ),
-]
-
-
-def _zone(name: str) -> str:
-    # Raises for a zone that nobody could compute a day in.
-    civil_day(name, datetime(2000, 1, 1, tzinfo=UTC))
-    return name
-
-
-Zone = Annotated[str, AfterValidator(_zone)]
-# What fits the columns that it will stand in.
-Cap = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Revision = Annotated[int, Field(ge=1, le=2**31 - 1)]
-Carrier = Literal["att", "tmobile", "verizon", "other"]
-Kind = Literal["initial", "reply"]
-Channel = Literal["sms", "mms"]
+from shared.rules.hours import Window
 
 
 class Event(BaseModel):
@@ -194,6 +117,46 @@ class WindowClosed(CampaignEvent):
     revision: Revision
 
 
+class CampaignPaused(CampaignEvent):
+    """Nothing of the campaign goes out until it is resumed; what is queued waits.
+
+    Pauses and resumptions count their revisions together: the higher one wins, whenever it comes.
+    """
+
+    paused_at: Instant
+    revision: Revision
+
+
+class CampaignResumed(CampaignEvent):
+    """The campaign goes on, within its hours and its window."""
+
+    resumed_at: Instant
+    revision: Revision
+
+
+class QueueWithdrawn(CampaignEvent):
+    """What the campaign had queued by then, initials and replies, is not to go any more."""
+
+    withdrawn_at: Instant
+
+
+class CampaignArchived(CampaignEvent):
+    """The campaign is over for good: what is still queued ends as `campaign closed`."""
+
+    archived_at: Instant
+
+
+class UnclearSettled(CampaignEvent):
+    """An admin has found out, or decided, what became of texts whose answer was lost.
+
+    Without `message_ids` this is said of all of the campaign's texts that are unclear by then.
+    """
+
+    message_ids: Annotated[tuple[Id, ...], Field(min_length=1, max_length=500)] | None = None
+    outcome: Literal["sent", "failed"]
+    settled_at: Instant
+
+
 # --- numbers --------------------------------------------------------------------------------
 
 
@@ -246,6 +209,20 @@ class NumberProvisioned(CampaignEvent):
     launched_by: Person
     window: Window
     took_s: Annotated[float, Field(ge=0)]
+
+
+class CampaignHeld(CampaignEvent):
+    """A carrier takes no texts from the campaign's number: those to its subscribers wait.
+
+    `state` is what the carrier has said of the number so far: after `refused` only an admin can
+    help; while it is `pending`, its confirmation lets the texts go.
+    """
+
+    carrier: Carrier
+    state: Literal["pending", "refused", "confirmed"]
+    code: str | None = None
+    reason: Name
+    held_at: Instant
 
 
 # --- texts ----------------------------------------------------------------------------------
@@ -310,6 +287,39 @@ class ContactOptedOut(Event):
     opted_out_at: Instant
 
 
+class ContactOptedIn(Event):
+    """A contact who had opted out wants texts again; the later word counts, whenever it comes."""
+
+    phone: Phone
+    opted_in_at: Instant
+
+
+# --- how the collider is doing --------------------------------------------------------------
+
+
+class BucketState(Event):
+    """How much waits for one carrier and how fast it goes; told when it has changed, and of one
+    bucket every few seconds at most."""
+
+    lane: ClassVar[Literal["facts", "messages"]] = "messages"
+
+    carrier: Carrier
+    backlog: NonNegativeInt
+    replies: NonNegativeInt
+    """How many of the backlog are replies."""
+    oldest_queued_at: Instant | None
+    """When the text that has waited longest came in."""
+    sent_per_minute: NonNegativeInt
+    """Texts handed over in the last minute."""
+    room: NonNegativeInt | None
+    """What the organization's own SMS limit has room for now; null: no cap."""
+    day_quota_left: NonNegativeInt | None
+    """Segments that may go today still, by the organization's quota; null: no cap."""
+    slowed: bool
+    """The carrier said "too fast": it goes slower than its limits for a while."""
+    at: Instant
+
+
 EVENTS: dict[str, type[Event]] = {
     event.__name__: event
     for event in (
@@ -318,9 +328,15 @@ EVENTS: dict[str, type[Event]] = {
         CampaignLaunched,
         WindowChanged,
         WindowClosed,
+        CampaignPaused,
+        CampaignResumed,
+        QueueWithdrawn,
+        CampaignArchived,
+        UnclearSettled,
         NumberPurchased,
         CarrierAnswered,
         NumberProvisioned,
+        CampaignHeld,
         MessageQueued,
         MessageSent,
         MessageDelivered,
@@ -328,6 +344,8 @@ EVENTS: dict[str, type[Event]] = {
         MessageUnclear,
         MessageReceived,
         ContactOptedOut,
+        ContactOptedIn,
+        BucketState,
     )
 }
 

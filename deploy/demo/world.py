@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from shared.events import Carrier
+from shared.fields import Carrier
 
 ORGANIZATION = "Riverbend Parks"
 ADMIN = ("Ada Marsh", "ada@riverbend.example.com")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from shared.events import Carrier, Channel, Kind
+from shared.fields import Carrier, Channel, Kind
 from shared.rules.hours import Hours, Window, last_sendable_at, sendable_interval
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from services.collider.domain import NEVER, OPTED_OUT, TOO_LARGE
-from shared.events import Carrier, Channel, Kind
+from shared.fields import Carrier, Channel, Kind
 from shared.rules import meters
 from shared.rules.hours import civil_day, next_midnight
 from shared.rules.limits import ORGANIZATION, Limits, applying

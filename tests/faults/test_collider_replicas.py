@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from deploy.local.platform import Platform
-from shared.events import Carrier
+from shared.fields import Carrier
 from shared.ids import new_id
 from tests.engine import phone
 from tests.other_system import (

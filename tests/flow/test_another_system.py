@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import aiohttp
 
 from deploy.local.platform import Platform
-from shared.events import Carrier
+from shared.fields import Carrier
 from tests.engine import phone
 from tests.other_system import (
     Json,

@@ -17,7 +17,7 @@ from services.collider.plan import (
     plan,
     shut,
 )
-from shared.events import Channel, Kind
+from shared.fields import Channel, Kind
 from shared.rules import meters
 from shared.rules.limits import CAUTIOUS, ORGANIZATION, Limits
 from shared.rules.meters import Meter

@@ -21,8 +21,8 @@ from services.campaign.api.fields import Whole
 from services.campaign.domain import why_no_initials
 from services.campaign.store import campaigns, conversations, reports
 from services.campaign.store.messages import Initial
-from shared.events import Body as Text
-from shared.events import OpenHours
+from shared.fields import Body as Text
+from shared.fields import OpenHours
 
 
 class BatchWanted(Body):

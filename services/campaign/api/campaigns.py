@@ -22,8 +22,8 @@ from services.campaign.domain import (
 )
 from services.campaign.store import campaigns as store
 from services.campaign.store import numbers, reports
-from shared.events import AreaCode, Id, Url
-from shared.events import Body as Text
+from shared.fields import AreaCode, Id, Url
+from shared.fields import Body as Text
 from shared.ids import new_id
 from shared.rules.hours import DEFAULT_CLOSES, DEFAULT_OPENS, parse_clock
 

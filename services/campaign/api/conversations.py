@@ -10,8 +10,8 @@ from services.campaign import sending
 from services.campaign.api.calls import PAGE, PAGE_MOST, SENDERS, Answer, Body, Call, Route
 from services.campaign.api.calls import answer as answered
 from services.campaign.store import conversations as store
-from shared.events import Body as Words
-from shared.events import Id
+from shared.fields import Body as Words
+from shared.fields import Id
 from shared.ids import new_id
 
 

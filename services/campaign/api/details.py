@@ -20,7 +20,7 @@ from services.campaign.domain import (
 from services.campaign.store import campaigns as store
 from services.campaign.store import contacts, numbers, reports
 from shared.database import Transaction
-from shared.events import OpenHours
+from shared.fields import OpenHours
 from shared.rules.segments import count, segments_of
 
 

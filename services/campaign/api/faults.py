@@ -6,7 +6,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from services.campaign.api.fields import NOT_A_TIME
-from shared.events import AreaCode, Id, Url
+from shared.fields import AreaCode, Id, Url
 
 
 def _pattern(kind: Any) -> str:

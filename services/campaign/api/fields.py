@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Strict, StringConstraints
 
-from shared.events import Instant
+from shared.fields import Instant
 
 NOT_A_TIME = 'must be a time with its offset, such as "2026-10-20T09:00:00-04:00"'
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}.*")

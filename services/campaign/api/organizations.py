@@ -10,7 +10,8 @@ from services.campaign.api.calls import ADMINS, OPERATORS, Answer, Body, Call, R
 from services.campaign.api.fields import Name, Whole
 from services.campaign.domain import Carrier, Refused
 from services.campaign.store import organizations as store
-from shared.events import Id, LimitsChanged, UseCaseRegistered
+from shared.events import LimitsChanged, UseCaseRegistered
+from shared.fields import Id
 from shared.ids import new_id
 from shared.rules.hours import END_OF_DAY, Hours
 

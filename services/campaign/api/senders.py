@@ -8,7 +8,7 @@ from pydantic import Field
 from services.campaign import launching
 from services.campaign.api.calls import ADMINS, Answer, Body, Call, Route, answer
 from services.campaign.api.details import details_of
-from shared.events import Id
+from shared.fields import Id
 
 
 class NewSenders(Body):

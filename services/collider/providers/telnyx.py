@@ -29,7 +29,7 @@ from services.collider.domain import (
     Receipt,
     ReceiptState,
 )
-from shared.events import TEXT_MOST
+from shared.fields import TEXT_MOST
 from shared.ids import id_from
 
 NAME = "telnyx"

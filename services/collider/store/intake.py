@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from services.collider.domain import Schedule
 from shared.database import Transaction
-from shared.events import Carrier, Channel, Kind, MessageQueued
+from shared.events import MessageQueued
+from shared.fields import Carrier, Channel, Kind
 from shared.rules.limits import Limits
 
 LaneKey = tuple[str, Carrier, str, Kind, Channel]

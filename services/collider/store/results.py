@@ -14,7 +14,7 @@ from asyncpg import Record
 from services.collider.plan import SPREAD, Candidate
 from services.collider.store.campaigns import lock_buckets, rearm_closings
 from shared.database import Transaction, columns
-from shared.events import Carrier
+from shared.fields import Carrier
 
 AttemptKey = tuple[str, str, int]
 """Organization, message, number of the attempt."""

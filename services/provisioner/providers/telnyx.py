@@ -22,7 +22,7 @@ from services.provisioner.domain import (
     Unclear,
 )
 from services.provisioner.providers import Fault
-from shared.events import Phone
+from shared.fields import Phone
 
 SEARCH_MOST = 100
 ANSWER_MOST_BYTES = 1024 * 1024
