@@ -13,7 +13,8 @@ NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 
 # A carrier that has confirmed a number and yet does not know it is asked again after this.
 HELD_AGAIN = timedelta(seconds=60)
-# How long after a window's end a transaction that began before it may still bring a message.
+# How long after a window's end, a withdrawal or the archive a transaction that began before it may
+# still bring a message.
 CLOSING_TAIL = timedelta(seconds=60)
 CLOSING_AGAIN = timedelta(seconds=2)
 
@@ -24,6 +25,9 @@ TOO_LARGE = "costs more segments than the limit a minute"
 OPTED_OUT = "the contact has opted out"
 UNKNOWN_CAMPAIGN = "its campaign was never launched"
 REPLY_TOO_OLD = "waited longer than a reply may"
+WITHDRAWN = "withdrawn by an admin before it was sent"
+CAMPAIGN_CLOSED = "campaign closed"
+TOO_LARGE_FOR_A_DAY = "costs more segments than the limit a day"
 ANSWER_LOST = "the provider's answer was lost"
 
 
@@ -45,6 +49,12 @@ class Campaign:
     closed_revision: int
     ended_at: datetime | None = None
     """The end of its initials, or when that was learnt, if later; None while it is not known."""
+    paused: bool = False
+    withdrawn_at: datetime | None = None
+    """What was queued by then is not to go."""
+    archived_at: datetime | None = None
+    sweep_until: datetime | None = None
+    """Until when texts from before a withdrawal or the archive are looked for."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -58,6 +68,10 @@ class Campaign:
         if self.closed_at is not None and self.closed_revision >= self.revision:
             return min(ends_at, self.closed_at)
         return ends_at
+
+    def has_withdrawn(self, queued_at: datetime) -> bool:
+        """Whether a text that was queued then has been withdrawn since."""
+        return self.withdrawn_at is not None and queued_at <= self.withdrawn_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +89,8 @@ CLOSED = Schedule(NEVER, NEVER, NEVER)
 def schedule(campaign: Campaign, kind: Kind, now: datetime) -> Schedule:
     """The present or next sendable interval of a campaign's lanes of one kind."""
     if campaign.number is None or campaign.window is None or campaign.hours is None:
+        return CLOSED
+    if campaign.paused or campaign.archived_at is not None:
         return CLOSED
     closes_at = campaign.closes_at
     if kind == "reply":

@@ -24,6 +24,7 @@ def text_of(event: MessageQueued) -> Text:
         event.carrier or "other",
         event.to,
         segments_of(event.channel, event.text),
+        event.queued_at,
     )
 
 
@@ -77,12 +78,18 @@ def _refusal(
     """Why a text cannot wait in a lane; None when it can."""
     if campaign is None or campaign.use_case_id is None:
         return Place("unrouted")
+    if campaign.archived_at is not None:
+        return Place("campaign closed", reason=domain.CAMPAIGN_CLOSED)
+    if campaign.has_withdrawn(text.queued_at):
+        return Place("failed", reason=domain.WITHDRAWN)
     if text.kind == "initial" and campaign.closes_at <= now:
         return Place("sending failed", reason=domain.SENDING_FAILED)
     for limits in applying(campaign.use_case_id, told, CAUTIOUS[text.carrier]):
         per_minute = limits.per_minute(text.channel)
         if per_minute and limits.cost(text.channel, text.segments) > per_minute:
             return Place("failed", reason=domain.TOO_LARGE)
+        if limits.segments_per_day and text.segments > limits.segments_per_day:
+            return Place("failed", reason=domain.TOO_LARGE_FOR_A_DAY)
     return None
 
 

@@ -4,7 +4,8 @@ ALTER TABLE campaigns
     ADD COLUMN paused          boolean NOT NULL DEFAULT false,
     ADD COLUMN paused_revision int NOT NULL DEFAULT 0,   -- of pause and resume; an older one changes nothing
     ADD COLUMN withdrawn_at    timestamptz,              -- what was queued by then is not to go
-    ADD COLUMN archived_at     timestamptz;              -- over for good
+    ADD COLUMN archived_at     timestamptz,              -- over for good
+    ADD COLUMN sweep_until     timestamptz;              -- transactions from before may bring texts
 
 -- How many texts were handed over in this minute of the database's clock and the one before: what
 -- the carrier has seen lately, should it say "too fast".

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from services.collider.domain import Schedule
 from shared.database import Transaction
@@ -25,6 +26,7 @@ class Text:
     carrier: Carrier
     phone: str
     segments: int
+    queued_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ async def insert(
         # Arrays of arrays must be rectangular in PostgreSQL, and an address holds no space.
         [" ".join(event.media_urls) for event in events],
         [text.segments for text in texts],
-        [event.queued_at for event in events],
+        [text.queued_at for text in texts],
         [place.lane_id for place in places],
         [place.status for place in places],
         [place.reason for place in places],
@@ -181,7 +183,8 @@ async def lock_unrouted(tx: Transaction, *, most: int) -> list[Text]:
     """Texts whose campaign was unknown when they came and has been launched since."""
     rows = await tx.sql.fetch(
         """
-        SELECT org_id, message_id, campaign_id, kind, channel, carrier, phone, segments
+        SELECT org_id, message_id, campaign_id, kind, channel, carrier, phone, segments,
+               queued_at
         FROM messages JOIN campaigns USING (org_id, campaign_id)
         WHERE status = 'unrouted' AND campaigns.use_case_id IS NOT NULL
         LIMIT $1 FOR UPDATE OF messages SKIP LOCKED
@@ -195,7 +198,8 @@ async def lock_unknown(tx: Transaction, *, most: int, older_than_s: float) -> li
     """Unrouted texts that have waited long enough for their campaign."""
     rows = await tx.sql.fetch(
         """
-        SELECT org_id, message_id, campaign_id, kind, channel, carrier, phone, segments
+        SELECT org_id, message_id, campaign_id, kind, channel, carrier, phone, segments,
+               queued_at
         FROM messages
         WHERE status = 'unrouted' AND recorded_at < $2::timestamptz - make_interval(secs => $3)
         LIMIT $1 FOR UPDATE SKIP LOCKED
