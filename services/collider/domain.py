@@ -73,6 +73,49 @@ class Campaign:
         """Whether a text that was queued then has been withdrawn since."""
         return self.withdrawn_at is not None and queued_at <= self.withdrawn_at
 
+    def sweep_at(self, now: datetime) -> datetime | None:
+        """When to look for what is left in its queue; None: nothing can be left any more."""
+        if self.sweep_until is not None and now <= self.sweep_until:
+            return now
+        return None if self.archived_at is not None else self.closes_at
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Queued texts of a campaign (organization, campaign) that will not go, and what becomes of
+    them: `initials_only`, or replies too; those queued by an instant, or all."""
+
+    campaign: tuple[str, str]
+    status: str
+    reason: str
+    initials_only: bool = False
+    queued_by: datetime | None = None
+
+
+def leftovers(campaign: Campaign, now: datetime) -> list[Leftover]:
+    """Which of a campaign's queued texts will not go any more."""
+    if campaign.archived_at is not None:
+        return [Leftover(campaign.key, "campaign closed", CAMPAIGN_CLOSED)]
+    found = []
+    if campaign.withdrawn_at is not None:
+        found.append(Leftover(campaign.key, "failed", WITHDRAWN, queued_by=campaign.withdrawn_at))
+    if campaign.closes_at <= now:
+        found.append(Leftover(campaign.key, "sending failed", SENDING_FAILED, initials_only=True))
+    return found
+
+
+def look_again_at(campaign: Campaign, now: datetime) -> datetime | None:
+    """When to look for what is left of a campaign after it was just looked through; None: no
+    transaction from before the end, or from before it was learnt, can bring another text."""
+    if campaign.sweep_until is not None and now <= campaign.sweep_until:
+        return now + CLOSING_AGAIN
+    if campaign.archived_at is not None:
+        return None
+    if campaign.closes_at > now:
+        return campaign.closes_at
+    learnt_at = campaign.ended_at or campaign.closes_at
+    return None if now - learnt_at > CLOSING_TAIL else now + CLOSING_AGAIN
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:

@@ -8,19 +8,32 @@ from services.collider.store import intake as intake_store
 from shared.consumer import Handlers
 from shared.database import Transaction
 from shared.events import (
+    CampaignArchived,
     CampaignLaunched,
+    CampaignPaused,
+    CampaignResumed,
     CarrierAnswered,
     ContactOptedOut,
     LimitsChanged,
     MessageQueued,
     NumberProvisioned,
     NumberPurchased,
+    QueueWithdrawn,
     UseCaseRegistered,
     WindowChanged,
     WindowClosed,
 )
 
-CampaignFact = CampaignLaunched | WindowChanged | WindowClosed | NumberPurchased
+CampaignFact = (
+    CampaignLaunched
+    | WindowChanged
+    | WindowClosed
+    | CampaignPaused
+    | CampaignResumed
+    | QueueWithdrawn
+    | CampaignArchived
+    | NumberPurchased
+)
 
 
 def _campaigns(events: Sequence[CampaignFact]) -> set[tuple[str, str]]:
@@ -52,6 +65,26 @@ async def change_windows(tx: Transaction, events: Sequence[WindowChanged]) -> No
 async def close_windows(tx: Transaction, events: Sequence[WindowClosed]) -> None:
     """The windows have ended, by the word of another; our own clock would have said so too."""
     await campaigns.learn_closings(tx, events)
+    await campaigns.reschedule(tx, _campaigns(events))
+
+
+async def pause_campaigns(
+    tx: Transaction, events: Sequence[CampaignPaused | CampaignResumed]
+) -> None:
+    """Campaigns rest, or go on, from the next claim on; the later revision counts."""
+    await campaigns.learn_pauses(tx, events)
+    await campaigns.reschedule(tx, _campaigns(events))
+
+
+async def withdraw_queues(tx: Transaction, events: Sequence[QueueWithdrawn]) -> None:
+    """What was queued by then is passed over from the next claim on, and ended in batches."""
+    await campaigns.learn_withdrawals(tx, events)
+    await campaigns.reschedule(tx, _campaigns(events))
+
+
+async def archive_campaigns(tx: Transaction, events: Sequence[CampaignArchived]) -> None:
+    """Nothing of these campaigns goes any more, initial or reply."""
+    await campaigns.learn_archives(tx, events)
     await campaigns.reschedule(tx, _campaigns(events))
 
 
@@ -110,6 +143,10 @@ HANDLERS: Handlers = {
     CampaignLaunched: record_launches,
     WindowChanged: change_windows,
     WindowClosed: close_windows,
+    CampaignPaused: pause_campaigns,
+    CampaignResumed: pause_campaigns,
+    QueueWithdrawn: withdraw_queues,
+    CampaignArchived: archive_campaigns,
     NumberPurchased: record_numbers,
     CarrierAnswered: record_answers,
     NumberProvisioned: record_provisioning,

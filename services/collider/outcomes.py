@@ -25,6 +25,7 @@ _TELLS: dict[str, type[MessageOutcome]] = {
     "delivered": MessageDelivered,
     "failed": MessageFailed,
     "sending failed": MessageFailed,
+    "campaign closed": MessageFailed,
     "unclear": MessageUnclear,
 }
 _STATUSES = {"accepted": "sent", "rejected": "failed", "unclear": "unclear"}

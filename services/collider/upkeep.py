@@ -1,10 +1,10 @@
 """What time does by itself: openings, ends, leases that run out, texts that wait for a launch."""
 
-from datetime import datetime
+from collections import defaultdict
 
 from services.collider import domain, intake, outcomes
-from services.collider.domain import Campaign
-from services.collider.store import campaigns, results
+from services.collider.domain import Leftover
+from services.collider.store import campaigns, results, sweeps
 from services.collider.store import intake as intake_store
 from services.collider.store.intake import Place
 from services.collider.store.results import Ended
@@ -29,22 +29,23 @@ class Upkeep:
         return found == CAMPAIGNS_MOST
 
     async def close(self) -> bool:
-        """Mark initials that are left behind their window's end as `sending failed`."""
+        """End what is left of campaigns whose time is over, that are archived, or whose texts were
+        withdrawn."""
         async with self._database.transaction() as tx:
-            due = await campaigns.due_closings(tx, most=CAMPAIGNS_MOST)
+            due = await sweeps.due(tx, most=CAMPAIGNS_MOST)
             now = await tx.now()
-            ended = [one for one in due if one.closes_at <= now]
-            left = await results.lock_left_behind(
-                tx, [one.key for one in ended], most=MESSAGES_MOST
-            )
-            await outcomes.end(
-                tx,
-                [Ended(one, "sending failed", reason=domain.SENDING_FAILED) for one in left],
-            )
-            if len(left) < MESSAGES_MOST:
-                again = [(*one.key, _close_again_at(one, now)) for one in due]
-                await campaigns.close_again(tx, again)
-        return len(left) == MESSAGES_MOST
+            by_end: dict[tuple[str, str], list[Leftover]] = defaultdict(list)
+            for leftover in (one for campaign in due for one in domain.leftovers(campaign, now)):
+                by_end[leftover.status, leftover.reason].append(leftover)
+            most = MESSAGES_MOST
+            for (status, reason), those in by_end.items():
+                left = await sweeps.lock_left(tx, those, most=most)
+                await outcomes.end(tx, [Ended(one, status, reason=reason) for one in left])
+                most -= len(left)
+            if most:
+                again = [(*one.key, domain.look_again_at(one, now)) for one in due]
+                await sweeps.look_again(tx, again)
+        return not most
 
     async def route(self) -> bool:
         """Put texts that came before their campaign's launch into its lanes."""
@@ -87,12 +88,3 @@ class Upkeep:
                 await intake_store.settle(tx, texts, places)
                 await intake.tell_failed(tx, texts, places)
         return max(len(old), len(texts)) == MESSAGES_MOST
-
-
-def _close_again_at(campaign: Campaign, now: datetime) -> datetime | None:
-    """When to look for what is left behind a campaign's end; None: no transaction from before the
-    end, or from before it was learnt, can bring another text."""
-    if campaign.closes_at > now:
-        return campaign.closes_at
-    learnt_at = campaign.ended_at or campaign.closes_at
-    return None if now - learnt_at > domain.CLOSING_TAIL else now + domain.CLOSING_AGAIN

@@ -10,9 +10,13 @@ from services.collider import domain
 from services.collider.domain import Campaign
 from shared.database import Transaction, columns
 from shared.events import (
+    CampaignArchived,
     CampaignLaunched,
+    CampaignPaused,
+    CampaignResumed,
     LimitsChanged,
     NumberPurchased,
+    QueueWithdrawn,
     UseCaseRegistered,
     WindowChanged,
     WindowClosed,
@@ -146,6 +150,53 @@ async def learn_closings(tx: Transaction, events: Sequence[WindowClosed]) -> Non
     )
 
 
+async def learn_pauses(tx: Transaction, events: Sequence[CampaignPaused | CampaignResumed]) -> None:
+    """Remember which campaigns are paused, unless a later word is known."""
+    await tx.sql.executemany(
+        """
+        INSERT INTO campaigns AS known (org_id, campaign_id, paused, paused_revision)
+        VALUES ($1, $2, $3, $4)
+        ON CONFLICT (org_id, campaign_id) DO UPDATE
+        SET paused = excluded.paused, paused_revision = excluded.paused_revision
+        WHERE known.paused_revision < excluded.paused_revision
+        """,
+        [
+            (event.org_id, event.campaign_id, isinstance(event, CampaignPaused), event.revision)
+            for event in events
+        ],
+    )
+
+
+async def learn_withdrawals(tx: Transaction, events: Sequence[QueueWithdrawn]) -> None:
+    """Remember until when queued texts were withdrawn, and have them looked for."""
+    sweep_until = await tx.now() + domain.CLOSING_TAIL
+    await tx.sql.executemany(
+        """
+        INSERT INTO campaigns AS known (org_id, campaign_id, withdrawn_at, sweep_until)
+        VALUES ($1, $2, $3, $4)
+        ON CONFLICT (org_id, campaign_id) DO UPDATE
+        SET withdrawn_at = greatest(known.withdrawn_at, excluded.withdrawn_at),
+            sweep_until = excluded.sweep_until
+        """,
+        [(event.org_id, event.campaign_id, event.withdrawn_at, sweep_until) for event in events],
+    )
+
+
+async def learn_archives(tx: Transaction, events: Sequence[CampaignArchived]) -> None:
+    """Remember which campaigns are over for good, and have what is left of them looked for."""
+    sweep_until = await tx.now() + domain.CLOSING_TAIL
+    await tx.sql.executemany(
+        """
+        INSERT INTO campaigns AS known (org_id, campaign_id, archived_at, sweep_until)
+        VALUES ($1, $2, $3, $4)
+        ON CONFLICT (org_id, campaign_id) DO UPDATE
+        SET archived_at = coalesce(known.archived_at, excluded.archived_at),
+            sweep_until = excluded.sweep_until
+        """,
+        [(event.org_id, event.campaign_id, event.archived_at, sweep_until) for event in events],
+    )
+
+
 async def learn_numbers(tx: Transaction, events: Sequence[NumberPurchased]) -> None:
     """Remember campaigns' numbers."""
     await tx.sql.executemany(
@@ -237,7 +288,7 @@ async def known(
     With `steady` no edit can slip in before this transaction ends.
     """
     rows = await tx.sql.fetch(_KNOWN_STEADY if steady else _KNOWN, *columns(keys, 2))
-    return {(row["org_id"], row["campaign_id"]): _campaign(row) for row in rows}
+    return {(row["org_id"], row["campaign_id"]): campaign_of(row) for row in rows}
 
 
 _KNOWN = """
@@ -263,7 +314,7 @@ async def reschedule(tx: Transaction, keys: Collection[CampaignKey]) -> None:
         """,
         *columns(keys, 2),
     )
-    await _set_schedules(tx, [_campaign(row) for row in rows])
+    await _set_schedules(tx, [campaign_of(row) for row in rows])
 
 
 async def turn_schedules(tx: Transaction, *, most: int) -> int:
@@ -276,7 +327,7 @@ async def turn_schedules(tx: Transaction, *, most: int) -> int:
         await tx.now(),
         most,
     )
-    await _set_schedules(tx, [_campaign(row) for row in rows])
+    await _set_schedules(tx, [campaign_of(row) for row in rows])
     return len(rows)
 
 
@@ -293,17 +344,19 @@ async def _set_schedules(tx: Transaction, campaigns: Sequence[Campaign]) -> None
         reply = domain.schedule(campaign, "reply", now)
         for kind, one in (("initial", initial), ("reply", reply)):
             lanes.append((*key, kind, one.opens_at, one.closes_at, one.last_sendable_at))
-        turns.append((*key, domain.turn_at([initial, reply]), campaign.closes_at))
+        turn_at = domain.turn_at([initial, reply])
+        turns.append((*key, turn_at, campaign.closes_at, campaign.sweep_at(now)))
     await tx.sql.execute(
         """
-        UPDATE campaigns SET turn_at = new.turn_at, close_due_at = new.closes_at,
-            ended_at = CASE WHEN new.closes_at > $5 THEN NULL
-                            WHEN ended_at >= new.closes_at THEN ended_at ELSE $5 END
-        FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[])
-            AS new (org_id, campaign_id, turn_at, closes_at)
+        UPDATE campaigns SET turn_at = new.turn_at, close_due_at = new.sweep_at,
+            ended_at = CASE WHEN new.closes_at > $6 THEN NULL
+                            WHEN ended_at >= new.closes_at THEN ended_at ELSE $6 END
+        FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[],
+                    $5::timestamptz[])
+            AS new (org_id, campaign_id, turn_at, closes_at, sweep_at)
         WHERE campaigns.org_id = new.org_id AND campaigns.campaign_id = new.campaign_id
         """,
-        *columns(turns, 4),
+        *columns(turns, 5),
         now,
     )
     await tx.sql.execute(
@@ -337,49 +390,24 @@ async def _lock_buckets_of(tx: Transaction, keys: Sequence[CampaignKey]) -> None
     )
 
 
-async def due_closings(tx: Transaction, *, most: int) -> list[Campaign]:
-    """Campaigns whose initials' end has come, locked for marking what is left."""
-    rows = await tx.sql.fetch(
-        """
-        SELECT * FROM campaigns WHERE close_due_at <= $1
-        ORDER BY close_due_at LIMIT $2 FOR UPDATE SKIP LOCKED
-        """,
-        await tx.now(),
-        most,
-    )
-    return [_campaign(row) for row in rows]
-
-
-async def close_again(
-    tx: Transaction, campaigns: Sequence[tuple[str, str, datetime | None]]
-) -> None:
-    """When to look again for what is left behind each campaign's end; None: all is marked."""
-    await tx.sql.execute(
-        """
-        UPDATE campaigns SET close_due_at = new.due_at
-        FROM unnest($1::text[], $2::text[], $3::timestamptz[])
-            AS new (org_id, campaign_id, due_at)
-        WHERE campaigns.org_id = new.org_id AND campaigns.campaign_id = new.campaign_id
-        """,
-        *columns(campaigns, 3),
-    )
-
-
 async def rearm_closings(tx: Transaction, keys: Collection[CampaignKey]) -> None:
-    """Messages of these campaigns were put back: have them marked where the end has passed."""
+    """Texts of these campaigns were put back: have those found whose campaign is over, or that
+    were withdrawn."""
     await tx.sql.execute(
         """
         UPDATE campaigns SET close_due_at = least(close_due_at, $3)
         FROM unnest($1::text[], $2::text[]) AS key (org_id, campaign_id)
         WHERE campaigns.org_id = key.org_id AND campaigns.campaign_id = key.campaign_id
-          AND (window_closes_at <= $3 OR (closed_at <= $3 AND closed_revision >= revision))
+          AND (window_closes_at <= $3 OR (closed_at <= $3 AND closed_revision >= revision)
+               OR archived_at IS NOT NULL OR withdrawn_at IS NOT NULL)
         """,
-        *columns(keys, 2),
+        *columns(sorted(keys), 2),
         await tx.now(),
     )
 
 
-def _campaign(row: Record) -> Campaign:
+def campaign_of(row: Record) -> Campaign:
+    """The campaign in a row of its table."""
     known = row["window_opens_at"] is not None
     return Campaign(
         org_id=row["org_id"],
@@ -392,4 +420,8 @@ def _campaign(row: Record) -> Campaign:
         closed_at=row["closed_at"],
         closed_revision=row["closed_revision"],
         ended_at=row["ended_at"],
+        paused=row["paused"],
+        withdrawn_at=row["withdrawn_at"],
+        archived_at=row["archived_at"],
+        sweep_until=row["sweep_until"],
     )

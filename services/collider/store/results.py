@@ -98,7 +98,7 @@ async def lock_attempts(tx: Transaction, keys: Collection[AttemptKey]) -> dict[A
         """,
         *columns(keys, 3),
     )
-    found = [_message(row) for row in rows]
+    found = [message_of(row) for row in rows]
     return {(*message.key, message.attempt): message for message in found}
 
 
@@ -113,7 +113,7 @@ async def lock_expired(tx: Transaction, *, most: int) -> list[Message]:
         await tx.now(),
         most,
     )
-    return [_message(row) for row in rows]
+    return [message_of(row) for row in rows]
 
 
 async def lock_old_replies(tx: Transaction, *, most: int, older_than_s: float) -> list[Message]:
@@ -129,27 +129,7 @@ async def lock_old_replies(tx: Transaction, *, most: int, older_than_s: float) -
         older_than_s,
         most,
     )
-    return [_message(row) for row in rows]
-
-
-async def lock_left_behind(
-    tx: Transaction, campaigns: Sequence[tuple[str, str]], *, most: int
-) -> list[Message]:
-    """Lock initials of these campaigns that are still queued, after their window's end."""
-    rows = await tx.sql.fetch(
-        """
-        SELECT messages.* FROM messages
-        WHERE status = 'queued' AND lane_id IN (
-            SELECT lane_id FROM lanes
-            JOIN unnest($1::text[], $2::text[]) AS key (org_id, campaign_id)
-                USING (org_id, campaign_id)
-            WHERE kind = 'initial')
-        LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED
-        """,
-        *columns(campaigns, 2),
-        most,
-    )
-    return [_message(row) for row in rows]
+    return [message_of(row) for row in rows]
 
 
 async def lock_queued_to(tx: Transaction, phones: Collection[tuple[str, str]]) -> list[Message]:
@@ -163,7 +143,7 @@ async def lock_queued_to(tx: Transaction, phones: Collection[tuple[str, str]]) -
         """,
         *columns(phones, 2),
     )
-    return [_message(row) for row in rows]
+    return [message_of(row) for row in rows]
 
 
 async def lock_heads(tx: Transaction, heads: Sequence[Candidate]) -> list[Message]:
@@ -177,7 +157,7 @@ async def lock_heads(tx: Transaction, heads: Sequence[Candidate]) -> list[Messag
         [head.org_id for head in heads],
         [head.message_id for head in heads],
     )
-    return [_message(row) for row in rows]
+    return [message_of(row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,5 +286,6 @@ async def fill_days(tx: Transaction, attempts: Collection[AttemptKey]) -> None:
     )
 
 
-def _message(row: Record) -> Message:
+def message_of(row: Record) -> Message:
+    """The message in a row of its table."""
     return Message(*(row[name] for name in Message.__slots__))
