@@ -1,7 +1,7 @@
 # Each command sets up first what it needs; `make` alone lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit fmt up down contracts lock clean
+.PHONY: help setup demo test unit bench fmt up down contracts lock clean
 
 PYTHON := .venv/bin/python
 RUN := PYTHONUNBUFFERED=1 $(PYTHON) -m
@@ -22,6 +22,9 @@ test: setup  ## Lint, types, imports and all tests, on private servers (up to 10
 
 unit: setup  ## Run the pure tests: seconds, no servers
 	@$(RUN) pytest tests/unit
+
+bench: setup  ## Measure the collider, on private servers (30 minutes; QUICK=1: 5, BENCH='exact reply')
+	@$(RUN) tests.bench $(BENCH) $(if $(QUICK),--quick)
 
 fmt: setup  ## Put the code into its one format and repair what the linter can
 	@$(RUN) ruff check --fix .

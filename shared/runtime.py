@@ -250,18 +250,22 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
 Wire = Callable[[Runtime], Awaitable[None]]
 
 
-def run(service: str, settings: Settings, wire: Wire) -> None:
-    """Run a service until SIGTERM or SIGINT; exit 1 when a loop has died."""
+def run(service: str, settings: Settings, wire: Wire, *, migrations: Path | None = None) -> None:
+    """Run a service until SIGTERM or SIGINT; exit 1 when a loop has died.
+
+    migrations: the folder of its schema, where that does not stand beside the main module.
+    """
     logs.configure(service, settings.log_level)
+    if migrations is None:
+        migrations = Path(sys.modules["__main__"].__file__ or "").parent / "migrations"
     try:
-        asyncio.run(_live(service, settings, wire))
+        asyncio.run(_live(service, settings, wire, migrations))
     except Exception:
         log.exception("died")
         sys.exit(1)
 
 
-async def _live(service: str, settings: Settings, wire: Wire) -> None:
-    migrations = Path(sys.modules["__main__"].__file__ or "").parent / "migrations"
+async def _live(service: str, settings: Settings, wire: Wire, migrations: Path) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -3,6 +3,7 @@
 from services.collider.api import Webhooks
 from services.collider.dispatch import Dispatcher
 from services.collider.handlers import HANDLERS
+from services.collider.providers import MessageProvider
 from services.collider.providers.telnyx import TelnyxMessages, Verifier
 from services.collider.settings import Settings
 from services.collider.upkeep import Upkeep
@@ -14,17 +15,20 @@ settings = from_environment(Settings)
 
 
 async def wire(runtime: Runtime) -> None:
+    """The collider with the provider of its settings."""
+    telnyx = TelnyxMessages(
+        settings.telnyx_url,
+        settings.telnyx_api_key.get_secret_value(),
+        settings.webhook_url,
+        timeout_s=settings.call_timeout_s,
+        calls_most=settings.calls_most,
+    )
+    await wire_with(runtime, await runtime.enter(telnyx))
+
+
+async def wire_with(runtime: Runtime, provider: MessageProvider) -> None:
     """Events and webhooks in, claims and calls out, and what time does by itself."""
     database = runtime.database
-    provider = await runtime.enter(
-        TelnyxMessages(
-            settings.telnyx_url,
-            settings.telnyx_api_key.get_secret_value(),
-            settings.webhook_url,
-            timeout_s=settings.call_timeout_s,
-            calls_most=settings.calls_most,
-        )
-    )
     dispatcher = await runtime.enter(
         Dispatcher(
             database,
