@@ -1,12 +1,14 @@
 """Values and rules of a message's way: schedules, outcomes, receipts."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from shared.fields import Carrier, Channel, Kind
 from shared.rules.hours import Hours, Window, last_sendable_at, sendable_interval
+from shared.rules.limits import Limits
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """Later than anything that is waited for."""
@@ -29,6 +31,18 @@ WITHDRAWN = "withdrawn by an admin before it was sent"
 CAMPAIGN_CLOSED = "campaign closed"
 TOO_LARGE_FOR_A_DAY = "costs more segments than the limit a day"
 ANSWER_LOST = "the provider's answer was lost"
+
+
+def too_large(limits: Iterable[Limits], channel: Channel, segments: int) -> str | None:
+    """Why a text is too large for limits that apply to it; None: it fits, though it may have to
+    wait. A closed limit (0) is no measure: it may be opened again."""
+    for one in limits:
+        per_minute = one.per_minute(channel)
+        if per_minute and one.cost(channel, segments) > per_minute:
+            return TOO_LARGE
+        if one.segments_per_day and segments > one.segments_per_day:
+            return TOO_LARGE_FOR_A_DAY
+    return None
 
 
 # --- when a campaign's lanes are open --------------------------------------------------------

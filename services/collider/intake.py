@@ -84,13 +84,9 @@ def _refusal(
         return Place("failed", reason=domain.WITHDRAWN)
     if text.kind == "initial" and campaign.closes_at <= now:
         return Place("sending failed", reason=domain.SENDING_FAILED)
-    for limits in applying(campaign.use_case_id, told, CAUTIOUS[text.carrier]):
-        per_minute = limits.per_minute(text.channel)
-        if per_minute and limits.cost(text.channel, text.segments) > per_minute:
-            return Place("failed", reason=domain.TOO_LARGE)
-        if limits.segments_per_day and text.segments > limits.segments_per_day:
-            return Place("failed", reason=domain.TOO_LARGE_FOR_A_DAY)
-    return None
+    limits = applying(campaign.use_case_id, told, CAUTIOUS[text.carrier])
+    refusal = domain.too_large(limits, text.channel, text.segments)
+    return Place("failed", reason=refusal) if refusal else None
 
 
 def _lane_key(text: Text) -> LaneKey:

@@ -8,8 +8,10 @@ or to none.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from heapq import merge
+from itertools import groupby
 
-from services.collider.domain import NEVER, OPTED_OUT, TOO_LARGE
+from services.collider.domain import NEVER, OPTED_OUT, WITHDRAWN, too_large
 from shared.fields import Carrier, Channel, Kind
 from shared.rules import meters
 from shared.rules.hours import civil_day, next_midnight
@@ -23,6 +25,9 @@ LANES_LEAST = 8
 """As many lanes are read in any case: the next text of the first may be too large for the room."""
 
 SPREAD = timedelta(seconds=SPREAD_S)
+BEFORE_CLOSE = 2 * SPREAD
+"""Nothing is claimed in the last of a day or an opening: a call starts up to SPREAD after its
+claim, and may take as long again to arrive."""
 
 Scope = str
 """A use case's id, or ORGANIZATION."""
@@ -37,6 +42,12 @@ class Lane:
     use_case_id: str
     kind: Kind
     channel: Channel
+    last_sendable_at: datetime = NEVER
+
+    @property
+    def rank(self) -> tuple[bool, datetime]:
+        """What goes before what; among equals the oldest text goes first."""
+        return (self.kind != "reply", self.last_sendable_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,7 @@ class Candidate:
     position: int
     segments: int
     opted_out: bool = False
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +176,7 @@ class Room:
 
     def _left_today(self, limits: Limits, per_day: int) -> int:
         day = civil_day(limits.day_zone, self._now)
-        if civil_day(limits.day_zone, self._now + SPREAD) != day:
-            # The call may start that much later, and must not fall into the next day.
+        if civil_day(limits.day_zone, self._now + BEFORE_CLOSE) != day:
             return 0
         quota = self._bucket.quotas.get((limits.use_case_id, day))
         return per_day if quota is None else per_day - quota.used
@@ -196,13 +207,13 @@ class Room:
             if largest is not None:
                 self.meters[key] = meters.fitted(meter, largest, self._now)
 
-    def can_never_take(self, lane: Lane, segments: int) -> bool:
-        """Whether a text costs more than a whole minute's limit. A closed one (0) only waits."""
-        return any(
-            (per_minute := limits.per_minute(lane.channel))
-            and limits.cost(lane.channel, segments) > per_minute
-            for limits in self._limits(lane)
-        )
+    def refusal(self, lane: Lane, head: Candidate) -> str | None:
+        """Why a text can never go; None: it can. Behind a closed limit (0) it only waits."""
+        if head.opted_out:
+            return OPTED_OUT
+        if head.withdrawn:
+            return WITHDRAWN
+        return too_large(self._limits(lane), lane.channel, head.segments)
 
     def wait(self, lane: Lane, segments: int) -> datetime | None:
         """Until when a text of this lane has to wait; None: it may go now."""
@@ -293,40 +304,61 @@ def plan(
 ) -> Plan:
     """Choose up to `most` among the heads of the lanes; `asked` is how many of each lane were to
     be read."""
-    result = Plan()
-    waits = [at for at in (bucket.opens_at, *bucket.shut.values()) if at is not None]
-    for lane in bucket.lanes:
-        if lane.lane_id not in asked:
-            # Those before it may have had less than was thought: look again, and at once if the
-            # next look will find them further on.
-            waits.append(now if result.chosen else now + BETWEEN_CLAIMS)
-            break
-        heads = found.get(lane.lane_id, ())
-        room.fit(lane, (head.segments for head in heads))
-        # Where not even a small text goes, nothing was read: what the next one costs is not known.
-        asks_at = None if asked[lane.lane_id] else room.wait(lane, 1)
-        for head in heads:
-            if head.opted_out:
-                result.refused.append((head, OPTED_OUT))
-            elif room.can_never_take(lane, head.segments):
-                result.refused.append((head, TOO_LARGE))
-            elif len(result.chosen) == most:
-                # There is room, but no hands: at once, when there are some.
-                waits.append(now)
-                break
-            elif (asks_at := room.wait(lane, head.segments)) is not None:
-                room.reserve(lane, head.segments, asks_at)
-                break
+    result = Plan(meters=room.meters)
+    looked = [lane for lane in bucket.lanes if lane.lane_id in asked]
+    again: dict[int, datetime] = {}
+    for _, rank in groupby(looked, key=lambda lane: lane.rank):
+        equals = list(rank)
+        for lane in equals:
+            room.fit(lane, (head.segments for head in found.get(lane.lane_id, ())))
+            if not asked[lane.lane_id] and (at := room.wait(lane, 1)) is not None:
+                # Not even a small text goes, and none was read.
+                again[lane.lane_id] = max(at, now + BETWEEN_CLAIMS)
+        for lane, head in _by_age(equals, found):
+            if lane.lane_id not in again:
+                at = _choose(room, lane, head, result, now, most=most)
+                if at is None:
+                    result.cursors[lane.lane_id] = head.position
+                else:
+                    again[lane.lane_id] = at
+    for lane in looked:
+        if lane.lane_id not in again:
+            if len(found.get(lane.lane_id, ())) < asked[lane.lane_id]:
+                result.emptied.append(lane.lane_id)
             else:
-                room.take(lane, head.segments)
-                result.chosen.append(Chosen(head, lane.use_case_id, *room.days(lane)))
-            result.cursors[lane.lane_id] = head.position
-        if asks_at is not None:
-            waits.append(max(asks_at, now + BETWEEN_CLAIMS))
-        elif len(heads) < asked[lane.lane_id]:
-            result.emptied.append(lane.lane_id)
-        else:
-            waits.append(now + BETWEEN_CLAIMS)
-    result.meters = room.meters
-    result.due_at = min((at for at in waits if at < NEVER), default=None)
+                again[lane.lane_id] = now + BETWEEN_CLAIMS
+    waits = [bucket.opens_at, *bucket.shut.values(), *again.values()]
+    if len(looked) < len(bucket.lanes):
+        # Those before them may have had less than was thought: look again, and at once if the
+        # next look will find them further on.
+        waits.append(now if result.chosen else now + BETWEEN_CLAIMS)
+    result.due_at = min((at for at in waits if at is not None and at < NEVER), default=None)
     return result
+
+
+def _by_age(
+    lanes: Sequence[Lane], found: Mapping[int, Sequence[Candidate]]
+) -> Iterator[tuple[Lane, Candidate]]:
+    """The heads of lanes of one rank, the oldest first."""
+    heads = [[(lane, head) for head in found.get(lane.lane_id, ())] for lane in lanes]
+    return merge(*heads, key=lambda one: one[1].position)
+
+
+def _choose(
+    room: Room, lane: Lane, head: Candidate, result: Plan, now: datetime, *, most: int
+) -> datetime | None:
+    """Let a text go or refuse it for good; or when to look at it again."""
+    refusal = room.refusal(lane, head)
+    if refusal is not None:
+        result.refused.append((head, refusal))
+        return None
+    if len(result.chosen) == most:
+        # There is room, but no hands: at once, when there are some.
+        return now
+    at = room.wait(lane, head.segments)
+    if at is not None:
+        room.reserve(lane, head.segments, at)
+        return max(at, now + BETWEEN_CLAIMS)
+    room.take(lane, head.segments)
+    result.chosen.append(Chosen(head, lane.use_case_id, *room.days(lane)))
+    return None

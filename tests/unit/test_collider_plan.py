@@ -5,7 +5,13 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from services.collider.domain import OPTED_OUT, TOO_LARGE
+from services.collider.domain import (
+    NEVER,
+    OPTED_OUT,
+    TOO_LARGE,
+    TOO_LARGE_FOR_A_DAY,
+    WITHDRAWN,
+)
 from services.collider.plan import (
     Bucket,
     Candidate,
@@ -39,9 +45,15 @@ def limits(
 
 
 def lane(
-    lane_id: int, kind: Kind = "initial", *, use_case: str = "a", channel: Channel = "sms"
+    lane_id: int,
+    kind: Kind = "initial",
+    *,
+    use_case: str = "a",
+    channel: Channel = "sms",
+    ends_at: datetime | None = None,
 ) -> Lane:
-    return Lane(lane_id, use_case, kind, channel)
+    """A lane whose campaign ends after those with smaller numbers, unless it says so itself."""
+    return Lane(lane_id, use_case, kind, channel, ends_at or NOW + timedelta(hours=lane_id))
 
 
 class Waiting:
@@ -213,6 +225,65 @@ def test_no_more_are_chosen_than_can_be_called() -> None:
     assert len(result.chosen) == 3
     assert result.due_at == NOW
     assert result.cursors == {1: 3}
+
+
+def test_a_lane_whose_texts_found_no_hands_is_not_taken_for_empty() -> None:
+    lanes = [(lane(1), [1] * 2), (lane(2), [1] * 2), (lane(3), [1])]
+    result = Waiting(limits(), lanes=lanes).plan(most=4)
+    assert gone(result) == ["1-0", "1-1", "2-0", "2-1"]
+    assert 3 not in result.emptied
+    assert result.due_at == NOW
+
+
+def test_among_campaigns_that_end_together_the_oldest_text_goes_first() -> None:
+    together = NOW + timedelta(hours=3)
+    waiting = Waiting(
+        limits(sms=2),
+        lanes=[(lane(1, ends_at=together), [1] * 3), (lane(2, ends_at=together), [1] * 3)],
+    )
+    waiting.heads[1] = [replace(head, position=head.position + 10) for head in waiting.heads[1]]
+    assert gone(waiting.plan()) == ["2-0"]
+
+
+def test_replies_of_several_campaigns_go_by_their_age() -> None:
+    waiting = Waiting(
+        limits(),
+        lanes=[
+            (lane(1, "reply", ends_at=NEVER), [1] * 2),
+            (lane(2, "reply", ends_at=NEVER), [1] * 2),
+        ],
+    )
+    waiting.heads[1] = [
+        replace(head, position=2 * index) for index, head in enumerate(waiting.heads[1])
+    ]
+    waiting.heads[2] = [
+        replace(head, position=2 * index + 1) for index, head in enumerate(waiting.heads[2])
+    ]
+    assert gone(waiting.plan()) == ["1-0", "2-0", "1-1", "2-1"]
+
+
+def test_an_older_text_that_has_to_wait_keeps_its_room_from_younger_equals() -> None:
+    together = NOW + timedelta(hours=3)
+    waiting = Waiting(
+        limits(sms=10),
+        lanes=[(lane(1, ends_at=together), [1, 9, 1]), (lane(2, ends_at=together), [1] * 3)],
+    )
+    waiting.heads[2] = [replace(head, position=head.position + 10) for head in waiting.heads[2]]
+    assert "2-0" not in gone(waiting.plan())
+
+
+def test_what_was_withdrawn_is_refused_and_blocks_nothing() -> None:
+    waiting = Waiting(limits(), lanes=[(lane(1), [1, 1])])
+    waiting.heads[1][0] = replace(waiting.heads[1][0], withdrawn=True)
+    result = waiting.plan()
+    assert [reason for _, reason in result.refused] == [WITHDRAWN]
+    assert gone(result) == ["1-1"]
+
+
+def test_a_text_larger_than_a_days_limit_is_refused_and_blocks_nothing() -> None:
+    result = Waiting(limits(day=5), lanes=[(lane(1), [6, 1])]).plan()
+    assert [reason for _, reason in result.refused] == [TOO_LARGE_FOR_A_DAY]
+    assert gone(result) == ["1-1"]
 
 
 def test_a_lane_that_was_not_read_to_its_end_is_looked_at_again() -> None:

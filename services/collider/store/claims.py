@@ -8,7 +8,7 @@ from typing import Any
 from asyncpg import Record
 
 from services.collider.domain import Outbound
-from services.collider.plan import SPREAD, Bucket, Candidate, Chosen, Lane, Plan, Quota
+from services.collider.plan import BEFORE_CLOSE, Bucket, Candidate, Chosen, Lane, Plan, Quota
 from services.collider.store.intake import limits_of
 from shared.database import Transaction, columns
 from shared.rules.limits import CAUTIOUS
@@ -164,7 +164,8 @@ async def open_lanes(
         """
         SELECT lane.* FROM unnest($1::text[], $2::text[]) AS key (org_id, carrier)
         CROSS JOIN LATERAL (
-            SELECT org_id, carrier, lane_id, use_case_id, kind, channel FROM lanes
+            SELECT org_id, carrier, lane_id, use_case_id, kind, channel, last_sendable_at
+            FROM lanes
             WHERE lanes.org_id = key.org_id AND lanes.carrier = key.carrier
               AND backlog AND opens_at <= $3 AND closes_at > $4
               AND (held_until IS NULL OR held_until <= $3)
@@ -177,14 +178,20 @@ async def open_lanes(
         """,
         *columns([bucket.key for bucket in buckets], 2),
         now,
-        now + SPREAD,
+        now + BEFORE_CLOSE,
         LANES_MOST,
         *columns(shut, 4),
     )
     found: dict[BucketKey, list[Lane]] = defaultdict(list)
     for row in rows:
         found[row["org_id"], row["carrier"]].append(
-            Lane(row["lane_id"], row["use_case_id"], row["kind"], row["channel"])
+            Lane(
+                row["lane_id"],
+                row["use_case_id"],
+                row["kind"],
+                row["channel"],
+                row["last_sendable_at"],
+            )
         )
     return found
 
@@ -195,11 +202,13 @@ async def heads(tx: Transaction, asked: Mapping[int, int]) -> Mapping[int, list[
         """
         SELECT asked.lane_id, head.*, EXISTS (
             SELECT FROM opt_outs
-            WHERE opt_outs.org_id = head.org_id AND opt_outs.phone = head.phone) AS opted_out
+            WHERE opt_outs.org_id = head.org_id AND opt_outs.phone = head.phone) AS opted_out,
+            coalesce(head.queued_at <= campaigns.withdrawn_at, false) AS withdrawn
         FROM unnest($1::bigint[], $2::int[]) AS asked (lane_id, most)
         JOIN lanes USING (lane_id)
+        JOIN campaigns USING (org_id, campaign_id)
         CROSS JOIN LATERAL (
-            SELECT org_id, message_id, phone, position, segments FROM messages
+            SELECT org_id, message_id, phone, position, segments, queued_at FROM messages
             WHERE messages.lane_id = lanes.lane_id AND status = 'queued'
               AND position > lanes.cursor
             ORDER BY position LIMIT asked.most FOR NO KEY UPDATE) AS head
@@ -217,6 +226,7 @@ async def heads(tx: Transaction, asked: Mapping[int, int]) -> Mapping[int, list[
                 row["position"],
                 row["segments"],
                 row["opted_out"],
+                row["withdrawn"],
             )
         )
     return found

@@ -11,7 +11,7 @@ from typing import Any
 
 from asyncpg import Record
 
-from services.collider.plan import SPREAD, Candidate
+from services.collider.plan import BEFORE_CLOSE, SPREAD, Candidate
 from services.collider.store.campaigns import lock_buckets, rearm_closings
 from shared.database import Transaction, columns
 from shared.fields import Carrier
@@ -72,7 +72,7 @@ async def mark_calling(
           AND lease_until > $4 AND claimed_at >= $6
           AND lanes.lane_id = messages.lane_id
           AND (lanes.held_until IS NULL OR lanes.held_until <= $4)
-          AND lanes.opens_at <= $4 AND lanes.closes_at > $7
+          AND lanes.opens_at <= $4 AND lanes.closes_at > claimed_at + $7::interval
           AND NOT EXISTS (
               SELECT FROM opt_outs
               WHERE opt_outs.org_id = messages.org_id AND opt_outs.phone = messages.phone)
@@ -82,7 +82,7 @@ async def mark_calling(
         now,
         lease_s,
         now - SPREAD,
-        now + SPREAD,
+        BEFORE_CLOSE,
     )
     return {(row["org_id"], row["message_id"], row["attempt"]) for row in rows}
 
