@@ -138,9 +138,10 @@ async def _scene(stand: Stand, orgs: int, each: int, queued: int) -> AsyncIterat
 async def _ratio(stand: Stand, base: Scene, rival: Scene, sizes: Sizes, what: str) -> float:
     """How many times as long the rival's claims take; base and rival in turn."""
     times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(2):  # a first claim of each lane reads what no later one has to
+    for _ in range(2):  # the first claims take up the wake-ups of the fill: not what is measured
         await base.claim()
         await rival.claim()
+    await tidy(rival.url)
     for _ in range(sizes.rounds):
         for scene, mine in zip((base, rival), times, strict=True):
             mine.append(await scene.claim())
