@@ -5,7 +5,6 @@ workers step as the runtime steps them, and the adapter's own functions write th
 the answers and receipts.
 """
 
-import asyncio
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
@@ -18,12 +17,11 @@ from zoneinfo import ZoneInfo
 
 from services.collider import api, handlers
 from services.collider.api import Signed
-from services.collider.dispatch import Dispatcher
-from services.collider.domain import Outbound, Outcome
+from services.collider.domain import Inbound, Receipt
 from services.collider.providers import telnyx
 from services.collider.upkeep import Upkeep
-from services.collider.worker import Claimer
-from services.sandbox.domain import Carrier, Limit, Refused, Webhook
+from services.sandbox.domain import Carrier, Limit, Webhook
+from services.sandbox.hours import PromisedHours
 from services.sandbox.world import World
 from shared import envelope
 from shared.clock import ManualClock
@@ -33,6 +31,8 @@ from shared.envelope import Received
 from shared.events import CampaignLaunched, Event, LimitsChanged, MessageQueued, NumberPurchased
 from shared.ids import new_id
 from shared.migrate import migrate
+from shared.rules.hours import Hours, Window
+from tests.replicas import Replica, WeakDatabase, virtual_time
 
 MIGRATIONS = Path(handlers.__file__).parent / "migrations"
 NUMBER = "+12125550100"
@@ -48,42 +48,28 @@ def phone(carrier: Carrier, index: int) -> str:
     return f"+1303{PREFIXES[carrier]}{index:06d}"
 
 
-class SandboxProvider:
-    """The sandbox's provider without HTTP; each call arrives in the instant it is made."""
-
-    name = "telnyx"
-
-    def __init__(self, world: World, clock: ManualClock) -> None:
-        self._world = world
-        self._clock = clock
-
-    async def send(self, text: Outbound) -> Outcome:
-        body = telnyx.request(text, "http://127.0.0.1")
-        try:
-            message = self._world.send(self._clock.at, body)
-        except Refused as refused:
-            errors = {"errors": [{"code": refused.code, "title": refused.detail}]}
-            return telnyx.outcome(refused.status, {}, json.dumps(errors).encode())
-        assert message is not None
-        return telnyx.outcome(200, {}, json.dumps({"data": message.payload()}).encode())
-
-
 class Engine:
-    """One collider with its time in a test's hands."""
+    """One collider, of one replica or of several, with its time in a test's hands."""
 
     def __init__(self, database: Database, clock: ManualClock) -> None:
         self.database = database
         self.clock = clock
         self.world = World()
         self.events: dict[type[Event], list[Event]] = defaultdict(list)
-        provider = SandboxProvider(self.world, clock)
-        self.dispatcher = Dispatcher(database, provider, calls_most=2000, timeout_s=10)
-        self.claimer = Claimer(database, self.dispatcher)
+        self.replicas: list[Replica] = []
+        first = self.start_replica()
+        self.claimer, self.dispatcher = first.claimer, first.dispatcher
         self.upkeep = Upkeep(database, unrouted_most_s=86_400, reply_most_s=7 * 86_400)
 
     @property
     def now(self) -> datetime:
         return self.clock.at
+
+    def start_replica(self, *, calls_most: int = 2000) -> Replica:
+        """Another process on the same database."""
+        replica = Replica(self.database, self.world, self.clock, calls_most=calls_most)
+        self.replicas.append(replica)
+        return replica
 
     async def hear(self, *events: Event) -> None:
         """Record events as the consumer does, 500 at a time."""
@@ -102,12 +88,15 @@ class Engine:
         closes: str = "21:00",
         time_zone: str = "America/Los_Angeles",
         number: str = NUMBER,
+        org_id: str = "org",
+        use_case_id: str = "use-case",
     ) -> None:
         """Launch a campaign whose number the carriers know."""
+        self.world.registry.campaign(use_case_id).brand = org_id
         self.world.provide_number(
-            self.now, number, campaign_id="use-case", messaging_profile_id="profile"
+            self.now, number, campaign_id=use_case_id, messaging_profile_id="profile"
         )
-        common = {"org_id": "org", "campaign_id": campaign_id, "use_case_id": "use-case"}
+        common = {"org_id": org_id, "campaign_id": campaign_id, "use_case_id": use_case_id}
         await self.hear(
             CampaignLaunched.model_validate(
                 {
@@ -122,28 +111,39 @@ class Engine:
             NumberPurchased.model_validate({**common, "number": number, "purchased_at": self.now}),
         )
 
-    async def limit(self, carrier: Carrier, *, version: int = 1, **caps: object) -> None:
+    def promise(self, window: Window, hours: Hours, *, number: str = NUMBER) -> None:
+        """Tell the judge what the number's campaign promises from now on."""
+        promised = PromisedHours(
+            hours.time_zone, hours.opens, hours.closes, window.opens_at, window.closes_at
+        )
+        self.world.judge.tell_hours(self.now, number, promised)
+
+    async def limit(
+        self,
+        carrier: Carrier,
+        *,
+        version: int = 1,
+        org_id: str = "org",
+        use_case_id: str | None = None,
+        **caps: object,
+    ) -> None:
         """Tell the collider a limit, and the carrier the same."""
         caps = {"sms_per_minute": None, "mms_per_minute": None, "segments_per_day": None, **caps}
         event = LimitsChanged.model_validate(
             {
-                "org_id": "org", "carrier": carrier, "version": version,
-                "sms_unit": "segment", **caps,
+                "org_id": org_id, "use_case_id": use_case_id, "carrier": carrier,
+                "version": version, "sms_unit": "segment", **caps,
             }
         )  # fmt: skip
         await self.hear(event)
-        self.world.tell_limit(
-            self.now,
-            "use-case",
-            carrier,
-            Limit(
-                sms_per_minute=event.sms_per_minute,
-                sms_unit=event.sms_unit,
-                mms_per_minute=event.mms_per_minute,
-                segments_per_day=event.segments_per_day,
-                day_zone=event.day_zone,
-            ),
+        limit = Limit(
+            sms_per_minute=event.sms_per_minute,
+            sms_unit=event.sms_unit,
+            mms_per_minute=event.mms_per_minute,
+            segments_per_day=event.segments_per_day,
+            day_zone=event.day_zone,
         )
+        self.world.tell_limit(self.now, org_id, carrier, limit, use_case_id)
 
     def texts(self, carrier: Carrier, count: int, **fields: object) -> list[MessageQueued]:
         """So many texts to contacts of one carrier."""
@@ -161,33 +161,40 @@ class Engine:
 
     async def step(self) -> None:
         """Let everything happen that is due at this instant."""
-        for upkeep in (self.upkeep.turn, self.upkeep.route, self.upkeep.reap, self.upkeep.close):
-            while await upkeep():
-                pass
+        await self.keep_up()
         self.world.advance(self.now)
         await self.receive(self.world.take_webhooks())
         await self.send()
-        await self._collect()
+        await self.collect()
+
+    async def keep_up(self) -> None:
+        """What time does by itself."""
+        for upkeep in (self.upkeep.turn, self.upkeep.route, self.upkeep.reap, self.upkeep.close):
+            while await upkeep():
+                pass
 
     async def send(self) -> None:
         """Claim and call until nothing more may go at this instant."""
         claimed = True
         while claimed:
-            claimed = await self.claimer.step()
-            while await self.dispatcher.step() or self.dispatcher.busy:
-                await asyncio.sleep(0)
+            claimed = False
+            for replica in self.replicas:
+                claimed |= await replica.work()
 
     async def receive(self, webhooks: Sequence[Webhook]) -> None:
         """Record webhooks as the HTTP edge does once their signature is right."""
-        says = []
-        for webhook in webhooks:
-            body = json.dumps({"data": webhook.data}).encode()
-            *_, org_id, message_id, attempt = urlsplit(webhook.url).path.split("/")
-            receipt = telnyx.read_receipt(body, unquote(org_id), unquote(message_id), int(attempt))
-            if receipt is not None:
-                says.append(Signed(self.now, receipt))
+        says = [self._read(webhook) for webhook in webhooks]
         async with self.database.transaction() as tx:
-            await api.record(tx, says)
+            await api.record(tx, [Signed(self.now, one) for one in says if one is not None])
+
+    @staticmethod
+    def _read(webhook: Webhook) -> Receipt | Inbound | None:
+        body = json.dumps({"data": webhook.data}).encode()
+        path = urlsplit(webhook.url).path
+        if path == telnyx.INBOUND_PATH:
+            return telnyx.read_inbound(body)
+        *_, org_id, message_id, attempt = path.split("/")
+        return telnyx.read_receipt(body, unquote(org_id), unquote(message_id), int(attempt))
 
     async def run(self, seconds: float, *, every_s: float = 0.25) -> None:
         """Turn the clock on, step by step."""
@@ -196,9 +203,15 @@ class Engine:
             self.clock.advance(min(every_s, (until - self.now).total_seconds()))
             await self.step()
 
-    async def _collect(self) -> None:
+    async def collect(self) -> None:
+        """Take the events that were told since the last time, in the order of their commits."""
         async with self.database.connection() as connection:
-            rows = await connection.fetch("DELETE FROM outbox RETURNING body")
+            rows = await connection.fetch(
+                """
+                WITH taken AS (DELETE FROM outbox RETURNING position, body)
+                SELECT body FROM taken ORDER BY position
+                """
+            )
         for row in rows:
             for reading in envelope.read(envelope.batch([row["body"].decode()]), None, {}):
                 assert isinstance(reading, Received), reading
@@ -220,15 +233,21 @@ async def engine(database_url: str, at: datetime) -> AsyncIterator[Engine]:
     """A collider on an empty schema, at this time."""
     await migrate(database_url, "collider", MIGRATIONS)
     clock = ManualClock(at)
-    database = await Database.open(database_url, "collider", clock=clock)
+    database = await WeakDatabase.open(database_url, "collider", clock=clock)
     try:
-        async with database.connection() as connection:
-            tables = await connection.fetch(
-                "SELECT tablename FROM pg_tables WHERE schemaname = 'collider' "
-                "AND tablename <> 'migrations'"
-            )
-            names = ", ".join(row["tablename"] for row in tables)
-            await connection.execute(f"TRUNCATE {names} RESTART IDENTITY")
-        yield Engine(database, clock)
+        await empty(database)
+        with virtual_time(clock):
+            yield Engine(database, clock)
     finally:
         await database.close()
+
+
+async def empty(database: Database) -> None:
+    """Forget all rows."""
+    async with database.connection() as connection:
+        tables = await connection.fetch(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'collider' "
+            "AND tablename <> 'migrations'"
+        )
+        names = ", ".join(row["tablename"] for row in tables)
+        await connection.execute(f"TRUNCATE {names} RESTART IDENTITY")
