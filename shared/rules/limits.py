@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from shared.rules.classes import class_named
 from shared.rules.segments import Channel
 
 CARRIERS = ("att", "tmobile", "verizon", "other")
@@ -25,6 +26,10 @@ class Limits:
     mms_per_minute: int | None
     segments_per_day: int | None
     day_zone: str = "America/Los_Angeles"
+    sms_cost_most: int | None = None
+    """A text counts for so much of the minute at most. Set where a carrier's refusals, not an
+    admin, made the limit lower than one text may cost: it takes the whole minute then, and must
+    neither fail nor block what is behind it."""
 
     def per_minute(self, channel: Channel) -> int | None:
         """The cap a minute for this channel."""
@@ -32,16 +37,27 @@ class Limits:
 
     def cost(self, channel: Channel, segments: int) -> int:
         """What a text costs of the minute's cap; of the day's it costs its segments."""
-        return segments if channel == "sms" and self.sms_unit == "segment" else 1
+        if channel == "mms" or self.sms_unit == "message":
+            return 1
+        return segments if self.sms_cost_most is None else min(segments, self.sms_cost_most)
 
 
-# "Nobody said" must never mean "no limit", so an organization starts at each carrier's lowest:
-# AT&T's class T, T-Mobile's lowest tier, and for those who publish nothing a low figure.
+def of_class(carrier: str, name: str) -> Limits:
+    """An organization's limits, as the carrier's class has them."""
+    one = class_named(carrier, name)
+    return Limits(
+        ORGANIZATION, one.sms_per_minute, one.sms_unit, one.mms_per_minute, one.segments_per_day
+    )
+
+
+# "Nobody said" must never mean "no limit", so an organization starts low: with AT&T's class of low
+# volume, T-Mobile's lowest tier, and for those who publish nothing a low figure of our own. What a
+# sole proprietor may send is lower still, and theirs alone.
 CAUTIOUS = {
-    "att": Limits(ORGANIZATION, 75, "segment", 50, None),
-    "tmobile": Limits(ORGANIZATION, None, "segment", None, 2_000),
-    "verizon": Limits(ORGANIZATION, 60, "message", 60, None),
-    "other": Limits(ORGANIZATION, 60, "segment", 60, None),
+    "att": of_class("att", "T"),
+    "tmobile": of_class("tmobile", "low"),
+    "verizon": of_class("verizon", "cautious"),
+    "other": of_class("other", "cautious"),
 }
 
 
