@@ -5,6 +5,7 @@ at once. A slow answer holds up nobody: results are recorded as they come.
 """
 
 import asyncio
+import collections
 import time
 from typing import Self
 
@@ -21,10 +22,13 @@ from shared.database import PASSING, Database
 from shared.rules.meters import SPREAD_S
 
 BATCH_MOST = 500
+# The part of the hands that one organization may fill: where its calls hang, the others go on.
+SHARE_MOST = 0.25
 # After this a call has certainly ended: without a result its replica has died.
 CALL_LEASE_BEYOND_TIMEOUT_S = 5.0
 
 NOT_STARTED = Outcome("not taken", reason="its call did not start in time")
+ACCOUNT_RESTS = Outcome("not taken", reason="the provider's account rests")
 
 CALLS = Counter("sluice_calls_total", "Calls to the provider", ["verdict"])
 # Room that was paid for and not used: the database is too far away, or the machine too busy.
@@ -43,6 +47,9 @@ class Dispatcher:
         self._database = database
         self._provider = provider
         self._calls_most = calls_most
+        self._share_most = max(1, int(calls_most * SHARE_MOST))
+        self._in_hand: collections.Counter[str] = collections.Counter()
+        self._quiet_until_s = 0.0
         self._lease_s = timeout_s + CALL_LEASE_BEYOND_TIMEOUT_S
         self._claimed: list[tuple[Outbound, float]] = []
         self._outcomes: list[tuple[Outbound, Outcome]] = []
@@ -58,7 +65,16 @@ class Dispatcher:
     @property
     def free(self) -> int:
         """How many messages more may be taken."""
-        return self._calls_most - len(self._claimed) - len(self._calls) - len(self._outcomes)
+        return self._calls_most - self._in_hand.total()
+
+    def free_for(self, org_id: str) -> int:
+        """How many messages more of one organization may be taken."""
+        return min(self.free, self._share_most - self._in_hand[org_id])
+
+    @property
+    def crowding(self) -> list[str]:
+        """Organizations that have their full share of the hands."""
+        return [org_id for org_id, count in self._in_hand.items() if count >= self._share_most]
 
     @property
     def busy(self) -> bool:
@@ -68,6 +84,7 @@ class Dispatcher:
     def take(self, texts: list[Outbound], claimed_s: float) -> None:
         """Hand over claimed messages; `claimed_s` is the monotonic time just before the claim."""
         if texts:
+            self._in_hand.update(text.org_id for text in texts)
             self._claimed += [(text, claimed_s) for text in texts]
             self.wake.set()
 
@@ -85,6 +102,7 @@ class Dispatcher:
             # was to be called never is: put back, whether it says `claimed` by now or `calling`.
             self._outcomes = done + [(text, NOT_STARTED) for text, _ in next_] + self._outcomes
             raise
+        self._in_hand -= collections.Counter(text.org_id for text, _ in done)
         for text, claimed_s in next_:
             if attempt_key(text) in mine:
                 call = asyncio.create_task(self._call(text, claimed_s))
@@ -121,12 +139,17 @@ class Dispatcher:
     async def _call(self, text: Outbound, claimed_s: float) -> None:
         # A replica that was frozen in between is a zombie: its lease has run out, the message may
         # have been declared unclear, and the minute it was claimed for is over.
-        if time.monotonic() - claimed_s > SPREAD_S:
+        now_s = time.monotonic()
+        if now_s - claimed_s > SPREAD_S:
             LATE.inc()
             outcome = NOT_STARTED
+        elif now_s < self._quiet_until_s:
+            outcome = ACCOUNT_RESTS
         else:
             with CALL_S.time():
                 outcome = await self._provider.send(text)
+            # What was claimed before this answer would only be refused as well.
+            self._quiet_until_s = max(self._quiet_until_s, now_s + outcome.pause_s)
         CALLS.labels(outcome.verdict).inc()
         if outcome.verdict not in ("accepted", "not taken"):
             log.info(

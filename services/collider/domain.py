@@ -211,6 +211,9 @@ class Outbound:
     text: str
     media_urls: tuple[str, ...]
     messaging_profile_id: str | None
+    expires_at: datetime
+    """Today's close; of an initial its window's end, if that is earlier. A provider that keeps a
+    queue of its own is told, where it takes an expiry."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """Claims: what may go now is marked as claimed and given to the dispatcher."""
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
+from prometheus_client import Histogram
 
 from services.collider import outcomes
 from services.collider.dispatch import Dispatcher
@@ -23,6 +25,8 @@ BUCKET_MOST = 500
 CLAIM_LEASE_S = 5.0
 NOT_PLANNED = timedelta(seconds=60)
 
+CLAIM_S = Histogram("sluice_claim_seconds", "One claim, from its begin to its commit")
+
 log = structlog.get_logger(__name__)
 
 
@@ -36,11 +40,11 @@ class Claimer:
     async def step(self) -> bool:
         """Claim from the buckets that are due, as much as can be called at once; whether there
         was any."""
-        free = self._dispatcher.free
-        if free < 1:
+        if self._dispatcher.free < 1:
             return False
-        async with self._database.transaction() as tx:
-            claim = await _claim(tx, self._dispatcher.provider_name, most=free)
+        with CLAIM_S.time():
+            async with self._database.transaction() as tx:
+                claim = await _claim(tx, self._dispatcher)
         self._dispatcher.take(claim.texts, claim.started_s)
         return claim.found
 
@@ -54,32 +58,44 @@ class _Claim:
     started_s: float = 0.0
 
 
-async def _claim(tx: Transaction, provider: str, *, most: int) -> _Claim:
-    paused_until = await claims.paused_until(tx, provider)
+async def _claim(tx: Transaction, hands: Dispatcher) -> _Claim:
+    paused_until = await claims.paused_until(tx, hands.provider_name)
     if paused_until is not None and await tx.now() < paused_until:
         return _Claim(found=False, texts=[])
-    keys = await claims.lock_due(tx, await tx.now(), most=min(BUCKETS_MOST, most))
+    keys = await claims.lock_due(
+        tx, await tx.now(), most=min(BUCKETS_MOST, hands.free), without=hands.crowding
+    )
     if not keys:
         return _Claim(found=False, texts=[])
     started_s = time.monotonic()
     # The locks may have been waited for: room is counted from after them.
     now = await tx.now(afresh=True)
     await claims.consume_wakes(tx, keys)
-    share = min(BUCKET_MOST, max(1, most // len(keys)))
+    most = _shares(keys, hands)
     buckets = await claims.read_buckets(tx, keys, now)
     try:
-        plans = await _plan(tx, buckets, now, most=share)
+        plans = await _plan(tx, buckets, now, most=most)
     except (ArithmeticError, LookupError, TypeError, ValueError):
-        plans = await _plan_one_by_one(tx, buckets, now, most=share)
-    await claims.write_plans(tx, plans)
+        plans = await _plan_one_by_one(tx, buckets, now, most=most)
+    await claims.write_plans(tx, plans, now)
     await _refuse(tx, [planned for _, planned in plans])
     chosen = [one for _, planned in plans for one in planned.chosen]
     texts = await claims.claim(tx, chosen, now, lease_s=CLAIM_LEASE_S) if chosen else []
     return _Claim(True, texts, started_s)
 
 
+def _shares(keys: Sequence[BucketKey], hands: Dispatcher) -> dict[BucketKey, int]:
+    """How many messages of each bucket there are hands for."""
+    buckets_of = Counter(org_id for org_id, _ in keys)
+    each = hands.free // len(keys)
+    return {
+        key: max(1, min(BUCKET_MOST, each, hands.free_for(key[0]) // buckets_of[key[0]]))
+        for key in keys
+    }
+
+
 async def _plan(
-    tx: Transaction, buckets: Sequence[Bucket], now: datetime, *, most: int
+    tx: Transaction, buckets: Sequence[Bucket], now: datetime, *, most: Mapping[BucketKey, int]
 ) -> list[tuple[BucketKey, Plan]]:
     """Read what may go from each bucket that the carrier has not put to rest, and choose."""
     resting = {bucket.key: Plan(due_at=bucket.paused_until) for bucket in buckets}
@@ -87,17 +103,17 @@ async def _plan(
     lanes = await claims.open_lanes(tx, awake, now) if awake else {}
     looked = [replace(bucket, lanes=lanes.get(bucket.key, ())) for bucket in awake]
     rooms = {bucket.key: Room(bucket, now) for bucket in looked}
-    asked = {bucket.key: ask(bucket, rooms[bucket.key], most=most) for bucket in looked}
+    asked = {bucket.key: ask(bucket, rooms[bucket.key], most=most[bucket.key]) for bucket in looked}
     wanted = {lane_id: count for one in asked.values() for lane_id, count in one.items() if count}
     found = await claims.heads(tx, wanted) if wanted else {}
     for bucket in looked:
         key = bucket.key
-        resting[key] = plan(bucket, rooms[key], asked[key], found, now, most=most)
+        resting[key] = plan(bucket, rooms[key], asked[key], found, now, most=most[key])
     return list(resting.items())
 
 
 async def _plan_one_by_one(
-    tx: Transaction, buckets: Sequence[Bucket], now: datetime, *, most: int
+    tx: Transaction, buckets: Sequence[Bucket], now: datetime, *, most: Mapping[BucketKey, int]
 ) -> list[tuple[BucketKey, Plan]]:
     """A bucket that no rule can make sense of rests for a minute, and must not hold up others."""
     plans: list[tuple[BucketKey, Plan]] = []

@@ -212,8 +212,9 @@ async def test_a_zombies_late_result_is_fenced_off(collider: Engine) -> None:
     await dispatcher.step()
     assert not dispatcher.busy
     zombie = Outbound(
-        "org", text.message_id, 1, "att", "sms", "initial", NUMBER, text.to, text.text, (), None
-    )
+        "org", text.message_id, 1, "att", "sms", "initial", NUMBER, text.to, text.text, (), None,
+        EVENING,
+    )  # fmt: skip
     async with collider.database.transaction() as tx:
         await record_outcomes(tx, "telnyx", [(zombie, Outcome("not taken"))])
     await collider.run(2)

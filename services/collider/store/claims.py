@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from asyncpg import Record
@@ -29,15 +29,20 @@ async def paused_until(tx: Transaction, provider: str) -> datetime | None:
     return until
 
 
-async def lock_due(tx: Transaction, now: datetime, *, most: int) -> list[BucketKey]:
-    """Lock buckets that are due or have been woken, those first that have waited longest: the only
-    lock a claim takes, and it never waits for one."""
+async def lock_due(
+    tx: Transaction, now: datetime, *, most: int, without: Sequence[str] = ()
+) -> list[BucketKey]:
+    """Lock buckets that are due or have been woken, those first that have waited longest, but none
+    `without` organizations': the only lock a claim takes, and it never waits for one."""
     rows = await tx.sql.fetch(
         """
         WITH due AS (
             SELECT org_id, carrier, row_number() OVER (ORDER BY due_at) AS place
-            FROM buckets WHERE due_at <= $1 ORDER BY due_at LIMIT $2),
-        oldest AS (SELECT org_id, carrier, wake_id FROM wakes ORDER BY wake_id LIMIT $3),
+            FROM buckets WHERE due_at <= $1 AND org_id <> ALL($4::text[])
+            ORDER BY due_at LIMIT $2),
+        oldest AS (
+            SELECT org_id, carrier, wake_id FROM wakes WHERE org_id <> ALL($4::text[])
+            ORDER BY wake_id LIMIT $3),
         woken AS (
             SELECT org_id, carrier, row_number() OVER (ORDER BY min(wake_id)) AS place
             FROM oldest GROUP BY org_id, carrier),
@@ -51,6 +56,7 @@ async def lock_due(tx: Transaction, now: datetime, *, most: int) -> list[BucketK
         now,
         most,
         WAKES_MOST,
+        without,
     )
     return [(row["org_id"], row["carrier"]) for row in rows]
 
@@ -232,15 +238,16 @@ async def heads(tx: Transaction, asked: Mapping[int, int]) -> Mapping[int, list[
     return found
 
 
-async def write_plans(tx: Transaction, plans: Sequence[tuple[BucketKey, Plan]]) -> None:
+async def write_plans(
+    tx: Transaction, plans: Sequence[tuple[BucketKey, Plan]], now: datetime
+) -> None:
     """Write down meters, quotas, cursors and when these buckets are due next."""
+    minute_at = now.replace(second=0, microsecond=0)
     await tx.sql.execute(
-        """
-        UPDATE buckets SET due_at = new.due_at
-        FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS new (org_id, carrier, due_at)
-        WHERE buckets.org_id = new.org_id AND buckets.carrier = new.carrier
-        """,
-        *columns([(*key, plan.due_at) for key, plan in plans], 3),
+        _WRITE_BUCKETS,
+        *columns([(*key, plan.due_at, len(plan.chosen)) for key, plan in plans], 4),
+        minute_at,
+        minute_at - timedelta(minutes=1),
     )
     meters = [
         (*key, *scope, meter.per_minute, meter.largest, meter.largest_at, meter.dry_at)
@@ -279,6 +286,14 @@ async def write_plans(tx: Transaction, plans: Sequence[tuple[BucketKey, Plan]]) 
         )
 
 
+_WRITE_BUCKETS = """
+    UPDATE buckets SET due_at = new.due_at, minute_at = $5,
+        this_minute = new.chosen + CASE minute_at WHEN $5 THEN this_minute ELSE 0 END,
+        last_minute = CASE minute_at WHEN $5 THEN last_minute WHEN $6 THEN this_minute ELSE 0 END
+    FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::int[])
+        AS new (org_id, carrier, due_at, chosen)
+    WHERE buckets.org_id = new.org_id AND buckets.carrier = new.carrier
+"""
 _WRITE_METERS = """
     INSERT INTO meters (
         org_id, carrier, use_case_id, channel, per_minute, largest, largest_at, dry_at)
@@ -304,9 +319,11 @@ async def claim(
                 AS new (org_id, message_id, quota_day, use_case_quota_day)
             WHERE messages.org_id = new.org_id AND messages.message_id = new.message_id
             RETURNING messages.*)
-        SELECT claimed.*, campaigns.number, use_cases.messaging_profile_id
+        SELECT claimed.*, campaigns.number, use_cases.messaging_profile_id, lanes.closes_at
         FROM claimed JOIN campaigns USING (org_id, campaign_id)
-        LEFT JOIN use_cases USING (org_id, use_case_id)
+        JOIN lanes ON lanes.lane_id = claimed.lane_id
+        LEFT JOIN use_cases ON use_cases.org_id = claimed.org_id
+            AND use_cases.use_case_id = lanes.use_case_id
         """,
         [one.candidate.org_id for one in chosen],
         [one.candidate.message_id for one in chosen],
@@ -331,4 +348,5 @@ def _outbound(row: Record) -> Outbound:
         row["text"],
         tuple(row["media_urls"]),
         row["messaging_profile_id"],
+        row["closes_at"],
     )
