@@ -208,7 +208,8 @@ async def heads(tx: Transaction, asked: Mapping[int, int]) -> Mapping[int, list[
         """
         SELECT asked.lane_id, head.*, EXISTS (
             SELECT FROM opt_outs
-            WHERE opt_outs.org_id = head.org_id AND opt_outs.phone = head.phone) AS opted_out,
+            WHERE opt_outs.org_id = head.org_id AND opt_outs.phone = head.phone
+              AND coalesce(opted_out_at >= opted_in_at, true)) AS opted_out,
             coalesce(head.queued_at <= campaigns.withdrawn_at, false) AS withdrawn
         FROM unnest($1::bigint[], $2::int[]) AS asked (lane_id, most)
         JOIN lanes USING (lane_id)

@@ -69,6 +69,7 @@ async def opted_out(tx: Transaction, keys: Collection[tuple[str, str]]) -> set[t
         """
         SELECT org_id, phone FROM opt_outs
         JOIN unnest($1::text[], $2::text[]) AS key (org_id, phone) USING (org_id, phone)
+        WHERE coalesce(opted_out_at >= opted_in_at, true)
         """,
         [org_id for org_id, _ in keys],
         [phone for _, phone in keys],

@@ -75,7 +75,8 @@ async def mark_calling(
           AND lanes.opens_at <= $4 AND lanes.closes_at > claimed_at + $7::interval
           AND NOT EXISTS (
               SELECT FROM opt_outs
-              WHERE opt_outs.org_id = messages.org_id AND opt_outs.phone = messages.phone)
+              WHERE opt_outs.org_id = messages.org_id AND opt_outs.phone = messages.phone
+                AND coalesce(opted_out_at >= opted_in_at, true))
         RETURNING messages.org_id, messages.message_id, messages.attempt
         """,
         *columns(keys, 3),
