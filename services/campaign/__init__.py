@@ -3,8 +3,9 @@
 Owns   organizations, limits, use cases, people and tokens, contacts, campaigns, assignments,
        conversations.
 Hears  NumberPurchased, CarrierAnswered, NumberProvisioned, MessageSent, MessageDelivered,
-       MessageFailed, MessageUnclear, MessageReceived, ContactOptedOut.
+       MessageFailed, MessageUnclear, MessageReceived, ContactOptedOut, ContactOptedIn,
+       CampaignHeld, BucketState.
 Does   shows what came of each campaign, number and text; says when a window has closed.
 Tells  LimitsChanged, UseCaseRegistered, CampaignLaunched, WindowChanged, WindowClosed,
-       MessageQueued.
+       CampaignPaused, CampaignResumed, QueueWithdrawn, UnclearSettled, MessageQueued.
 """

@@ -22,6 +22,7 @@ State = Literal["draft", "active"]
 Carrier = Literal["att", "tmobile", "verizon", "other"]
 Channel = Literal["sms", "mms"]
 Kind = Literal["initial", "reply"]
+Outcome = Literal["sent", "failed"]
 Status = Literal[
     "unassigned",
     "assigned",
@@ -116,7 +117,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """A campaign as it stands. `revision` counts the edits of window and hours, from 1 on."""
+    """A campaign as it stands. `revision` counts the edits of window and hours, from 1 on.
+
+    `pause_revision` counts its pauses and resumptions together.
+    """
 
     org_id: str
     campaign_id: str
@@ -125,6 +129,8 @@ class Campaign:
     revision: int
     created_at: datetime
     launched_at: datetime | None
+    paused_at: datetime | None
+    pause_revision: int
 
 
 def check_words(channel: Channel, text: str, *, field: str) -> None:
@@ -145,6 +151,12 @@ def check_edit(state: State, edited: Collection[str]) -> None:
     for field in sorted(edited):
         if field not in EDITABLE_AFTER_LAUNCH:
             raise Refused("conflict", "it cannot be changed after the launch", field=field)
+
+
+def check_active(campaign: Campaign) -> None:
+    """Raise Refused for a draft: nothing of it goes out yet."""
+    if campaign.state == "draft":
+        raise Refused("conflict", "The campaign is not launched yet")
 
 
 def check_launch(plan: Plan, now: datetime) -> None:
@@ -217,11 +229,15 @@ def why_no_initials(state: State, window: Window, now: datetime) -> str | None:
     return None
 
 
-def when_it_goes(kind: Kind, window: Window, hours: Hours, now: datetime) -> tuple[datetime, str]:
+def when_it_goes(
+    kind: Kind, window: Window, hours: Hours, now: datetime, *, paused: bool = False
+) -> tuple[datetime, str]:
     """From when on a text that is queued now may go by its hours, and that in words."""
     run = sendable_interval(kind, window, hours, now)
     if run is None:
         return window.closes_at, "Queued, but the open hours end before it can go."
+    if paused:
+        return max(now, run.opens_at), "Queued: the campaign is paused, it goes once it is resumed."
     if run.opens_at <= now:
         return now, "Queued: it goes as soon as the limits allow."
     return run.opens_at, "Queued: the campaign is closed now, it goes at the next opening."

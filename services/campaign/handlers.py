@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 
 from services.campaign.domain import latest_of_each
-from services.campaign.store import conversations, messages, numbers
+from services.campaign.store import buckets, conversations, messages, numbers
 from shared.consumer import Handlers
 from shared.database import Transaction
 from shared.events import (
+    BucketState,
+    CampaignHeld,
     CarrierAnswered,
+    ContactOptedIn,
     ContactOptedOut,
     MessageDelivered,
     MessageFailed,
@@ -35,6 +38,11 @@ async def raise_flag(tx: Transaction, events: Sequence[NumberProvisioned]) -> No
     await numbers.provisioned(tx, events)
 
 
+async def show_holds(tx: Transaction, events: Sequence[CampaignHeld]) -> None:
+    """A carrier takes no texts from a campaign's number."""
+    await numbers.held(tx, events)
+
+
 async def show_outcome(tx: Transaction, events: Sequence[MessageOutcome]) -> None:
     """A text was sent, has arrived, or will not."""
     await messages.record_outcomes(tx, latest_of_each(events))
@@ -50,14 +58,27 @@ async def withdraw_texts(tx: Transaction, events: Sequence[ContactOptedOut]) -> 
     await conversations.opt_out(tx, events, await tx.now())
 
 
+async def welcome_back(tx: Transaction, events: Sequence[ContactOptedIn]) -> None:
+    """A contact wants texts again."""
+    await conversations.opt_in(tx, events)
+
+
+async def show_buckets(tx: Transaction, events: Sequence[BucketState]) -> None:
+    """How much waits for a carrier, and how fast it goes."""
+    await buckets.keep(tx, events)
+
+
 HANDLERS: Handlers = {
     NumberPurchased: show_number,
     CarrierAnswered: show_carriers_answer,
     NumberProvisioned: raise_flag,
+    CampaignHeld: show_holds,
     MessageSent: show_outcome,
     MessageDelivered: show_outcome,
     MessageFailed: show_outcome,
     MessageUnclear: show_outcome,
     ContactOptedOut: withdraw_texts,
+    ContactOptedIn: welcome_back,
     MessageReceived: continue_conversation,
+    BucketState: show_buckets,
 }

@@ -129,7 +129,9 @@ async def send(tx: Transaction, caller: Caller, message_id: str, text: str | Non
             queued_at=now,
         )
     )
-    goes_at, note = when_it_goes("initial", plan.window, plan.hours, now)
+    goes_at, note = when_it_goes(
+        "initial", plan.window, plan.hours, now, paused=campaign.paused_at is not None
+    )
     return Queued(message_id, "queued", words, segments, now, goes_at, note)
 
 
@@ -169,7 +171,13 @@ async def reply(
             queued_at=now,
         )
     )
-    goes_at, note = when_it_goes("reply", campaign.plan.window, campaign.plan.hours, now)
+    goes_at, note = when_it_goes(
+        "reply",
+        campaign.plan.window,
+        campaign.plan.hours,
+        now,
+        paused=campaign.paused_at is not None,
+    )
     return Queued(message_id, "queued", text, segments, now, goes_at, note)
 
 

@@ -71,6 +71,8 @@ def named(route: Route) -> str:
 BODIES: dict[str, dict[str, object]] = {
     "POST /campaigns/{campaign_id}/senders": {"person_ids": ["someone"]},
     "POST /conversations/{conversation_id}/replies": {"text": "hi"},
+    "POST /campaigns/{campaign_id}/unclear/settle": {"outcome": "sent"},
+    "POST /messages/{message_id}/settle": {"outcome": "sent"},
     "PATCH /campaigns/{campaign_id}": {"name": "Autumn"},
 }
 

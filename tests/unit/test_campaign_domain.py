@@ -147,6 +147,16 @@ def test_a_reply_is_bound_by_open_hours_and_never_by_the_window() -> None:
     assert goes_at == at("2026-10-30T09:00-07:00")
 
 
+def test_a_text_that_is_queued_in_a_pause_waits_for_the_resumption_and_for_its_hours() -> None:
+    two_days = plan(closes_at="2026-10-21T21:00-07:00").window
+    for now, goes in (("T12:00", "2026-10-20T12:00-07:00"), ("T23:00", "2026-10-21T09:00-07:00")):
+        goes_at, note = when_it_goes(
+            "initial", two_days, LOS_ANGELES, at(f"2026-10-20{now}-07:00"), paused=True
+        )
+        assert goes_at == at(goes)
+        assert "once it is resumed" in note
+
+
 def test_a_launch_within_the_hour_with_senders_attached_is_warned_of() -> None:
     early = at("2026-10-20T08:30-07:00")
     assert len(launch_warnings(plan(), early, senders=1, provisioning=0)) == 1

@@ -6,7 +6,9 @@ from services.campaign.api import (
     assignments,
     campaigns,
     contacts,
+    control,
     conversations,
+    limits,
     messages,
     organizations,
     people,
@@ -21,9 +23,11 @@ BODY_MOST_BYTES = 1024 * 1024
 
 ROUTES: tuple[Route, ...] = (
     *organizations.ROUTES,
+    *limits.ROUTES,
     *people.ROUTES,
     *contacts.ROUTES,
     *campaigns.ROUTES,
+    *control.ROUTES,
     *senders.ROUTES,
     *assignments.ROUTES,
     *conversations.ROUTES,

@@ -9,8 +9,7 @@ from pydantic import BeforeValidator, Field
 from services.campaign import launching
 from services.campaign.api.calls import ADMINS, Answer, Body, Call, Route, answer
 from services.campaign.api.details import CampaignLine, details_of, line_of
-from services.campaign.api.fields import Flag, Name, Time, Whole
-from services.campaign.api.organizations import Zone
+from services.campaign.api.fields import Flag, Name, Time, Whole, Zone
 from services.campaign.domain import (
     BATCH_SIZE,
     Channel,

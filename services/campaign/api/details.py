@@ -76,6 +76,8 @@ class CampaignLine(Answer):
     launched_at: datetime | None
     initials_open: bool
     number: str | None
+    paused: bool
+    paused_at: datetime | None
     provisioning: ProvisioningShown | None
     counts: dict[str, int]
 
@@ -98,8 +100,20 @@ class ScriptSize(Answer):
     units: int
 
 
+class Hold(Answer):
+    """Why a carrier takes no texts from the campaign's number, since when."""
+
+    state: str
+    code: str | None
+    reason: str
+    held_at: datetime
+
+
 class CampaignDetails(CampaignLine):
-    """Everything about a campaign. `counts_by_carrier`: carrier, then status."""
+    """Everything about a campaign. `counts_by_carrier`: carrier, then status.
+
+    `held`: the carriers whose subscribers' texts wait, and why.
+    """
 
     script: str
     script_size: ScriptSize
@@ -107,6 +121,7 @@ class CampaignDetails(CampaignLine):
     area_codes: list[str]
     contacts: int
     counts_by_carrier: dict[str, dict[str, int]]
+    held: dict[str, Hold]
     senders: list[Sender]
     warnings: list[str]
 
@@ -130,6 +145,7 @@ async def details_of(tx: Transaction, org_id: str, campaign_id: str) -> Campaign
         area_codes=list(plan.area_codes),
         contacts=contact_list.contacts,
         counts_by_carrier=counts,
+        held={row["carrier"]: Hold(**row) for row in await numbers.holds(tx, org_id, campaign_id)},
         senders=[Sender(**row) for row in await store.senders(tx, campaign)],
         warnings=window_warnings(plan, now) if campaign.state == "draft" else [],
     )
@@ -162,6 +178,8 @@ def line_of(
         "launched_at": campaign.launched_at,
         "initials_open": why_no_initials(campaign.state, plan.window, now) is None,
         "number": number.number,
+        "paused": campaign.paused_at is not None,
+        "paused_at": campaign.paused_at,
         "provisioning": _flag(campaign, number, answers),
         "counts": by_status,
     }

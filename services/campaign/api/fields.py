@@ -6,11 +6,13 @@ taken silently it would be a limit that nobody meant.
 
 import re
 import unicodedata
+from datetime import time
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Strict, StringConstraints
 
 from shared.fields import Instant
+from shared.rules.hours import END_OF_DAY, Hours
 
 NOT_A_TIME = 'must be a time with its offset, such as "2026-10-20T09:00:00-04:00"'
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}.*")
@@ -31,6 +33,10 @@ def _time_text(value: Any) -> Any:
     return value
 
 
+def _zone(name: str) -> str:
+    return Hours(time.min, END_OF_DAY, name).time_zone
+
+
 # A line break at either end is no slip: it is taken off with the spaces, before the checks.
 Name = Annotated[
     str,
@@ -40,3 +46,4 @@ Name = Annotated[
 Time = Annotated[Instant, BeforeValidator(_time_text)]
 Whole = Annotated[int, Strict()]
 Flag = Annotated[bool, Strict()]
+Zone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]

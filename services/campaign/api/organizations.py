@@ -1,30 +1,15 @@
-"""Organizations, their limits and use cases: what operators decide and admins see."""
+"""Organizations and their use cases: what operators decide and admins see."""
 
-from datetime import datetime, time
-from typing import Annotated, Literal
+from datetime import datetime
 
 from aiohttp import web
-from pydantic import AfterValidator, Field, StringConstraints
 
 from services.campaign.api.calls import ADMINS, OPERATORS, Answer, Body, Call, Route, answer
-from services.campaign.api.fields import Name, Whole
-from services.campaign.domain import Carrier, Refused
+from services.campaign.api.fields import Name
+from services.campaign.domain import Refused
 from services.campaign.store import organizations as store
-from shared.events import LimitsChanged, UseCaseRegistered
-from shared.fields import Id
+from shared.events import UseCaseRegistered
 from shared.ids import new_id
-from shared.rules.hours import END_OF_DAY, Hours
-
-CARRIERS: tuple[Carrier, ...] = ("att", "tmobile", "verizon", "other")
-
-
-def _zone(name: str) -> str:
-    return Hours(time.min, END_OF_DAY, name).time_zone
-
-
-PerMinute = Annotated[Whole, Field(ge=0, le=1_000_000)]
-PerDay = Annotated[Whole, Field(ge=0, le=1_000_000_000)]
-Zone = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
 
 
 class NewOrganization(Body):
@@ -45,37 +30,6 @@ class Organizations(Answer):
     """All of them."""
 
     items: list[Organization]
-
-
-class NewLimits(Body):
-    """The whole state of the limits with one carrier: null is no cap, and has to be said."""
-
-    sms_per_minute: PerMinute | None
-    sms_unit: Literal["segment", "message"]
-    mms_per_minute: PerMinute | None
-    segments_per_day: PerDay | None
-    day_zone: Zone = "America/Los_Angeles"
-    use_case_id: Id | None = None
-
-
-class Limits(Answer):
-    """The limits with one carrier, as they stand."""
-
-    carrier: Carrier
-    use_case_id: str | None
-    version: int
-    sms_per_minute: int | None
-    sms_unit: Literal["segment", "message"]
-    mms_per_minute: int | None
-    segments_per_day: int | None
-    day_zone: str
-    changed_at: datetime
-
-
-class AllLimits(Answer):
-    """Of all carriers; one that is missing has the operator's default."""
-
-    items: list[Limits]
 
 
 class NewUseCase(Body):
@@ -125,48 +79,6 @@ async def show(call: Call) -> web.StreamResponse:
     async with call.transaction() as tx:
         row = await store.get(tx, call.id("organization_id"))
     return answer(Organization(**row))
-
-
-async def put_limits(call: Call) -> web.StreamResponse:
-    """Set the limits with a carrier, and tell."""
-    org_id, carrier = call.id("organization_id"), _carrier(call)
-    wanted = await call.body(NewLimits)
-    async with call.transaction() as tx:
-        await store.lock(tx, org_id)
-        if wanted.use_case_id is not None:
-            await store.check_use_case(tx, org_id, wanted.use_case_id)
-        version = await store.next_version(tx, org_id, carrier)
-        told = LimitsChanged(org_id=org_id, carrier=carrier, version=version, **wanted.model_dump())
-        now = await tx.now()
-        await store.put_limits(tx, told, now)
-        tx.tell(told)
-    state = wanted.model_dump()
-    return answer(Limits(carrier=carrier, version=version, changed_at=now, **state))
-
-
-def _carrier(call: Call) -> Carrier:
-    named = call.request.match_info["carrier"]
-    for carrier in CARRIERS:
-        if carrier == named:
-            return carrier
-    raise Refused("missing", f"The carriers are {', '.join(CARRIERS)}", field="carrier")
-
-
-async def show_limits(call: Call) -> web.StreamResponse:
-    """An organization's limits, for operators."""
-    return await _limits(call, call.id("organization_id"))
-
-
-async def show_own_limits(call: Call) -> web.StreamResponse:
-    """The caller's own: an admin sees them and cannot change them."""
-    return await _limits(call, call.caller.org_id)
-
-
-async def _limits(call: Call, org_id: str) -> web.StreamResponse:
-    async with call.transaction() as tx:
-        await store.get(tx, org_id)
-        rows = await store.limits(tx, org_id)
-    return answer(AllLimits(items=[Limits(**row) for row in rows]))
 
 
 async def register_use_case(call: Call) -> web.StreamResponse:
@@ -222,9 +134,6 @@ ROUTES = (
     Route("POST", "/organizations", OPERATORS, create),
     Route("GET", "/organizations", OPERATORS, show_all),
     Route("GET", ONE, OPERATORS, show),
-    Route("PUT", ONE + "/limits/{carrier}", OPERATORS, put_limits),
-    Route("GET", ONE + "/limits", OPERATORS, show_limits),
-    Route("GET", "/limits", ADMINS, show_own_limits),
     Route("POST", ONE + "/use-cases", OPERATORS, register_use_case),
     Route("GET", ONE + "/use-cases", OPERATORS, show_use_cases),
     Route("GET", ONE + "/use-cases/{use_case_id}", OPERATORS, show_use_case),

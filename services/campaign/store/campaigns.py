@@ -36,6 +36,8 @@ def _campaign(row: Record) -> Campaign:
         revision=row["revision"],
         created_at=row["created_at"],
         launched_at=row["launched_at"],
+        paused_at=row["paused_at"],
+        pause_revision=row["pause_revision"],
     )
 
 
@@ -145,6 +147,22 @@ async def launch(tx: Transaction, campaign: Campaign, *, launched_by: str, at: d
     )
 
 
+async def set_pause(
+    tx: Transaction, campaign: Campaign, *, paused_at: datetime | None, revision: int
+) -> None:
+    """Write that a campaign is paused since then, or, with None, that it goes on."""
+    await tx.sql.execute(
+        """
+        UPDATE campaigns SET paused_at = $3, pause_revision = $4
+        WHERE org_id = $1 AND campaign_id = $2
+        """,
+        campaign.org_id,
+        campaign.campaign_id,
+        paused_at,
+        revision,
+    )
+
+
 async def make_initials(
     tx: Transaction, campaign: Campaign, *, launch_id: str, senders: Sequence[str], at: datetime
 ) -> int:
@@ -166,7 +184,7 @@ async def make_initials(
             FROM contacts
             WHERE org_id = $1 AND contact_list_id = $7 AND NOT EXISTS (
                 SELECT FROM opt_outs
-                WHERE opt_outs.org_id = $1 AND opt_outs.phone = contacts.phone)
+                WHERE opt_outs.org_id = $1 AND opt_outs.phone = contacts.phone AND stands)
         ) AS contact
         """,
         campaign.org_id,

@@ -162,7 +162,7 @@ async def report(tx: Transaction, org_id: str, contact_list_id: str) -> Record |
         """
         SELECT contact_list_id, name, created_at, contacts, duplicates, bad_row_count, bad_rows,
                fields, (SELECT count(*) FROM contacts JOIN opt_outs USING (org_id, phone)
-                        WHERE org_id = $1 AND contact_list_id = $2) AS opted_out,
+                        WHERE org_id = $1 AND contact_list_id = $2 AND stands) AS opted_out,
                (SELECT coalesce(jsonb_object_agg(carrier, of_it), '{}') FROM (
                     SELECT coalesce(carrier, 'unknown') AS carrier, count(*) AS of_it
                     FROM contacts WHERE org_id = $1 AND contact_list_id = $2
@@ -204,6 +204,6 @@ async def opted_out(tx: Transaction, org_id: str, phone: str) -> bool:
     """Whether this number wants no more texts from the organization."""
     return bool(
         await tx.sql.fetchval(
-            "SELECT true FROM opt_outs WHERE org_id = $1 AND phone = $2", org_id, phone
+            "SELECT stands FROM opt_outs WHERE org_id = $1 AND phone = $2", org_id, phone
         )
     )

@@ -8,7 +8,7 @@ from asyncpg import Record
 from services.campaign.domain import Refused
 from services.campaign.store import messages
 from shared.database import Transaction
-from shared.events import ContactOptedOut, MessageReceived
+from shared.events import ContactOptedIn, ContactOptedOut, MessageReceived
 from shared.ids import id_from, new_id
 
 
@@ -44,7 +44,7 @@ async def receive(tx: Transaction, events: Sequence[MessageReceived]) -> None:
         SELECT a.org_id, a.conversation_id, a.campaign_id, a.phone, last.contact_id,
                coalesce(last.sender_id, ''),
                NOT EXISTS (SELECT FROM opt_outs AS o
-                           WHERE o.org_id = a.org_id AND o.phone = a.phone),
+                           WHERE o.org_id = a.org_id AND o.phone = a.phone AND o.stands),
                a.received_at
         FROM answered AS a LEFT JOIN LATERAL (
             SELECT contact_id, sender_id FROM messages AS m
@@ -72,24 +72,27 @@ async def receive(tx: Transaction, events: Sequence[MessageReceived]) -> None:
 
 
 async def opt_out(tx: Transaction, events: Sequence[ContactOptedOut], at: datetime) -> None:
-    """Remember who wants no more texts, and withdraw what was not sent to them yet."""
+    """Remember who wants no more texts, and withdraw what was not sent to them yet.
+
+    One that is older than the contact's opt-in changes nothing.
+    """
     known = await tx.sql.fetch(
         """
         INSERT INTO opt_outs (org_id, phone, opted_out_at)
-        SELECT org_id, e.phone, min(e.opted_out_at)
+        SELECT org_id, e.phone, max(e.opted_out_at)
         FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS e (org_id, phone, opted_out_at)
         JOIN organizations USING (org_id)
         GROUP BY org_id, e.phone ORDER BY org_id, e.phone
         ON CONFLICT (org_id, phone) DO UPDATE
-            SET opted_out_at = least(opt_outs.opted_out_at, EXCLUDED.opted_out_at)
-        RETURNING org_id, phone
+            SET opted_out_at = greatest(opt_outs.opted_out_at, EXCLUDED.opted_out_at)
+        RETURNING org_id, phone, stands
         """,
         [event.org_id for event in events],
         [event.phone for event in events],
         [event.opted_out_at for event in events],
     )
-    organizations = [row["org_id"] for row in known]
-    phones = [row["phone"] for row in known]
+    organizations = [row["org_id"] for row in known if row["stands"]]
+    phones = [row["phone"] for row in known if row["stands"]]
     await messages.withdraw(tx, organizations, phones, at)
     await tx.sql.execute(
         """
@@ -99,6 +102,45 @@ async def opt_out(tx: Transaction, events: Sequence[ContactOptedOut], at: dateti
         """,
         organizations,
         phones,
+    )
+
+
+async def opt_in(tx: Transaction, events: Sequence[ContactOptedIn]) -> None:
+    """Remember who wants texts again. What was withdrawn from them before stays so.
+
+    One that is older than the contact's opt-out changes nothing.
+    """
+    known = await tx.sql.fetch(
+        """
+        INSERT INTO opt_outs (org_id, phone, opted_in_at)
+        SELECT org_id, e.phone, max(e.opted_in_at)
+        FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS e (org_id, phone, opted_in_at)
+        JOIN organizations USING (org_id)
+        GROUP BY org_id, e.phone ORDER BY org_id, e.phone
+        ON CONFLICT (org_id, phone) DO UPDATE
+            SET opted_in_at = greatest(opt_outs.opted_in_at, EXCLUDED.opted_in_at)
+        RETURNING org_id, phone, opted_in_at, stands
+        """,
+        [event.org_id for event in events],
+        [event.phone for event in events],
+        [event.opted_in_at for event in events],
+    )
+    welcome = [row for row in known if not row["stands"]]
+    # Their START may have been read before this was known, when it waited for nobody.
+    await tx.sql.execute(
+        """
+        UPDATE conversations AS c SET waiting = true
+        FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS back (org_id, phone, opted_in_at)
+        WHERE c.org_id = back.org_id AND c.phone = back.phone
+          AND c.last_received_at >= back.opted_in_at AND NOT c.waiting
+          AND NOT EXISTS (
+              SELECT FROM messages AS m
+              WHERE m.org_id = c.org_id AND m.phone = c.phone AND m.campaign_id = c.campaign_id
+                AND m.queued_at > c.last_received_at)
+        """,
+        [row["org_id"] for row in welcome],
+        [row["phone"] for row in welcome],
+        [row["opted_in_at"] for row in welcome],
     )
 
 
@@ -147,7 +189,8 @@ async def get(tx: Transaction, org_id: str, conversation_id: str) -> Record:
         SELECT conversation_id, c.campaign_id, c.phone, c.contact_id, first_name, last_name,
                sender_id, waiting, last_received_at,
                EXISTS (SELECT FROM opt_outs AS o
-                       WHERE o.org_id = c.org_id AND o.phone = c.phone) AS opted_out
+                       WHERE o.org_id = c.org_id AND o.phone = c.phone AND o.stands)
+                   AS opted_out
         FROM conversations AS c
         JOIN campaigns USING (org_id, campaign_id)
         LEFT JOIN contacts USING (org_id, contact_list_id, contact_id)

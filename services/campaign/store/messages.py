@@ -76,7 +76,8 @@ async def assigned(
         JOIN contacts USING (org_id, contact_list_id, contact_id)
         WHERE m.org_id = $1 AND m.campaign_id = $2 AND m.status = 'assigned' AND m.sender_id = $3
           -- A launch and a STOP in the same instant do not see each other's rows.
-          AND NOT EXISTS (SELECT FROM opt_outs AS o WHERE o.org_id = $1 AND o.phone = m.phone)
+          AND NOT EXISTS (
+              SELECT FROM opt_outs AS o WHERE o.org_id = $1 AND o.phone = m.phone AND o.stands)
         ORDER BY message_id LIMIT $4
         """,
         org_id,

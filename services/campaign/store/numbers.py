@@ -6,9 +6,11 @@ launch campaigns too.
 
 from collections.abc import Mapping, Sequence
 
+from asyncpg import Record
+
 from services.campaign.domain import Carrier, CarrierAnswer, Number
 from shared.database import Transaction
-from shared.events import CarrierAnswered, NumberProvisioned, NumberPurchased
+from shared.events import CampaignHeld, CarrierAnswered, NumberProvisioned, NumberPurchased
 
 
 async def purchased(tx: Transaction, events: Sequence[NumberPurchased]) -> None:
@@ -104,6 +106,59 @@ async def _put_answers(
         [said.state for _, _, _, said in answers],
         [said.at for _, _, _, said in answers],
         [said.reason for _, _, _, said in answers],
+    )
+
+
+async def held(tx: Transaction, events: Sequence[CampaignHeld]) -> None:
+    """Keep which carriers take no texts from a campaign's number, the later word of each."""
+    await tx.sql.execute(
+        """
+        INSERT INTO carrier_holds (org_id, campaign_id, carrier, state, code, reason, held_at)
+        SELECT DISTINCT ON (org_id, campaign_id, carrier)
+               org_id, campaign_id, carrier, e.state, code, reason, held_at
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+                    $7::timestamptz[])
+             AS e (org_id, campaign_id, carrier, state, code, reason, held_at)
+        JOIN campaigns USING (org_id, campaign_id)
+        ORDER BY org_id, campaign_id, carrier, held_at DESC
+        ON CONFLICT (org_id, campaign_id, carrier) DO UPDATE SET
+            state = EXCLUDED.state, code = EXCLUDED.code, reason = EXCLUDED.reason,
+            held_at = EXCLUDED.held_at
+        WHERE carrier_holds.held_at < EXCLUDED.held_at
+        """,
+        [event.org_id for event in events],
+        [event.campaign_id for event in events],
+        [event.carrier for event in events],
+        [event.state for event in events],
+        [event.code for event in events],
+        [event.reason for event in events],
+        [event.held_at for event in events],
+    )
+
+
+async def holds(tx: Transaction, org_id: str, campaign_id: str) -> Sequence[Record]:
+    """Which carriers take no texts from a campaign's number now.
+
+    The confirmation that a hold waits for ends it, even one of a little earlier that the collider
+    had not heard of yet. A carrier that had confirmed, or never confirms at all, has to have
+    delivered a text since.
+    """
+    return await tx.sql.fetch(
+        """
+        SELECT carrier, state, code, reason, held_at FROM carrier_holds AS h
+        WHERE org_id = $1 AND campaign_id = $2
+          AND NOT EXISTS (
+              SELECT FROM carrier_answers AS a
+              WHERE a.org_id = $1 AND a.campaign_id = $2 AND a.carrier = h.carrier
+                AND a.state = 'confirmed' AND (h.state <> 'confirmed' OR a.at >= h.held_at))
+          AND NOT EXISTS (
+              SELECT FROM messages AS m
+              WHERE m.org_id = $1 AND m.campaign_id = $2 AND m.carrier = h.carrier
+                AND m.delivered_at > h.held_at)
+        ORDER BY carrier
+        """,
+        org_id,
+        campaign_id,
     )
 
 

@@ -27,6 +27,20 @@ async def counts(
     return found
 
 
+async def queued(tx: Transaction, org_id: str, campaign_id: str) -> int:
+    """How many texts of a campaign wait in the collider, as far as was heard."""
+    count = await tx.sql.fetchval(
+        """
+        SELECT count(*) FROM messages
+        WHERE org_id = $1 AND campaign_id = $2 AND status = 'queued'
+        """,
+        org_id,
+        campaign_id,
+    )
+    assert isinstance(count, int)
+    return count
+
+
 async def page(
     tx: Transaction, org_id: str, campaign_id: str, *, status: str | None, after: str, most: int
 ) -> Sequence[Record]:
