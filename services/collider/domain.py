@@ -258,6 +258,9 @@ class Inbound:
     sender: str
     to: str
     text: str
+    said_at: datetime | None = None
+    """When the provider received it: webhooks come late and in any order, and the later of two
+    words counts."""
 
 
 # Telnyx's codes; see carrier-facts for the other providers' words for the same.
@@ -315,14 +318,18 @@ def follows(status: str, verdict: Verdict) -> Verdict:
     return "nothing"
 
 
-# --- STOP ------------------------------------------------------------------------------------
+# --- STOP and START --------------------------------------------------------------------------
 
 # The words that carriers and the CTIA's handbook name; only where they are the whole text.
 _STOP = frozenset(("stop", "stopall", "unsubscribe", "cancel", "end", "quit", "optout", "revoke"))
+# Not YES: it answers most of what campaigns ask.
+_START = frozenset(("start", "unstop"))
 _EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 
 
-def asks_to_stop(text: str) -> bool:
-    """Whether a contact's text is STOP or one of its kin."""
-    word = _EDGES.sub("", text).casefold()
-    return re.sub(r"[\s_-]", "", word) in _STOP
+def asks_for(text: str) -> Literal["stop", "start"] | None:
+    """Whether a contact's text is STOP or START, or one of their kin."""
+    word = re.sub(r"[\s_-]", "", _EDGES.sub("", text).casefold())
+    if word in _STOP:
+        return "stop"
+    return "start" if word in _START else None

@@ -13,6 +13,7 @@ from shared.events import (
     CampaignPaused,
     CampaignResumed,
     CarrierAnswered,
+    ContactOptedIn,
     ContactOptedOut,
     LimitsChanged,
     MessageQueued,
@@ -132,9 +133,17 @@ async def queue_messages(tx: Transaction, events: Sequence[MessageQueued]) -> No
 
 async def opt_contacts_out(tx: Transaction, events: Sequence[ContactOptedOut]) -> None:
     """Nothing more goes to these contacts, from what waits or from what comes."""
-    contacts = {(event.org_id, event.phone) for event in events}
+    in_turn = sorted(events, key=lambda event: event.opted_out_at)
+    words = {(event.org_id, event.phone): event.opted_out_at for event in in_turn}
     # Who told us has told everybody.
-    await outcomes.opt_out(tx, contacts, tell=False)
+    await outcomes.opt_out(tx, words, tell=False)
+
+
+async def opt_contacts_in(tx: Transaction, events: Sequence[ContactOptedIn]) -> None:
+    """Texts are welcome to these contacts again, unless they opted out later than that."""
+    in_turn = sorted(events, key=lambda event: event.opted_in_at)
+    words = {(event.org_id, event.phone): event.opted_in_at for event in in_turn}
+    await outcomes.opt_in(tx, words, tell=False)
 
 
 HANDLERS: Handlers = {
@@ -151,5 +160,6 @@ HANDLERS: Handlers = {
     CarrierAnswered: record_answers,
     NumberProvisioned: record_provisioning,
     ContactOptedOut: opt_contacts_out,
+    ContactOptedIn: opt_contacts_in,
     MessageQueued: queue_messages,
 }

@@ -1,16 +1,18 @@
 """What comes of messages, written down and told: by calls' answers, by receipts, by time."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 import structlog
 
 from services.collider import domain
 from services.collider.domain import Meaning, Outbound, Outcome, Receipt
-from services.collider.store import campaigns, optouts, results
+from services.collider.store import campaigns, intake, optouts, results
+from services.collider.store.optouts import Contact
 from services.collider.store.results import AttemptKey, Ended, Message
 from shared.database import Transaction
 from shared.events import (
+    ContactOptedIn,
     ContactOptedOut,
     MessageDelivered,
     MessageFailed,
@@ -155,29 +157,42 @@ async def _apply(
     back = [locked[key] for key, means in meanings.items() if means.verdict == "put back"]
     if back:
         await results.put_back(tx, back)
-    await opt_out(
-        tx,
-        {
-            (locked[key].org_id, locked[key].phone)
-            for key, means in meanings.items()
-            if means.verdict == "opted out"
-        },
-    )
+    refused = [locked[key] for key, means in meanings.items() if means.verdict == "opted out"]
+    # True when the text was refused, whatever the contact has said since.
+    now = await tx.now()
+    await opt_out(tx, {(one.org_id, one.phone): one.claimed_at or now for one in refused})
 
 
-async def opt_out(tx: Transaction, contacts: set[tuple[str, str]], *, tell: bool = True) -> None:
-    """Remember that these contacts (organization, phone) want no texts, and withdraw what is
-    queued for them."""
-    if not contacts:
+async def opt_out(tx: Transaction, words: Mapping[Contact, datetime], *, tell: bool = True) -> None:
+    """Remember since when these contacts want no texts, and withdraw what is queued for those who
+    have not come back since."""
+    if not words:
         return
-    fresh = await optouts.remember(tx, contacts)
+    fresh = await optouts.remember(tx, words)
     now = await tx.now()
     if tell:
         tx.tell(
             *(
-                ContactOptedOut(org_id=org_id, phone=phone, opted_out_at=now)
-                for org_id, phone in sorted(fresh)
+                ContactOptedOut(org_id=org_id, phone=phone, opted_out_at=min(at, now))
+                for (org_id, phone), at in sorted(words.items())
+                if (org_id, phone) in fresh
             )
         )
-    withdrawn = await results.lock_queued_to(tx, contacts)
+    withdrawn = await results.lock_queued_to(tx, await intake.opted_out(tx, words))
     await end(tx, [Ended(one, "failed", reason=domain.OPTED_OUT) for one in withdrawn])
+
+
+async def opt_in(tx: Transaction, words: Mapping[Contact, datetime], *, tell: bool = True) -> None:
+    """Remember since when these contacts want texts again; what was withdrawn stays so."""
+    if not words:
+        return
+    fresh = await optouts.welcome(tx, words)
+    now = await tx.now()
+    if tell:
+        tx.tell(
+            *(
+                ContactOptedIn(org_id=org_id, phone=phone, opted_in_at=min(at, now))
+                for (org_id, phone), at in sorted(words.items())
+                if (org_id, phone) in fresh
+            )
+        )

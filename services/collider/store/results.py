@@ -34,6 +34,7 @@ class Message:
     phone: str
     segments: int
     provider_id: str | None
+    claimed_at: datetime | None
 
     @property
     def key(self) -> tuple[str, str]:
