@@ -5,13 +5,16 @@ then the oldest. A message goes when all limits that apply have room, and is cha
 or to none.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from heapq import merge
 from itertools import groupby
 
+from services.collider import pace
 from services.collider.domain import NEVER, OPTED_OUT, WITHDRAWN, too_large
+from services.collider.pace import Pace, PaceKey
 from shared.fields import Carrier, Channel, Kind
 from shared.rules import meters
 from shared.rules.hours import civil_day, next_midnight
@@ -21,8 +24,9 @@ from shared.rules.meters import SPREAD_S, Meter
 BETWEEN_CLAIMS = timedelta(milliseconds=100)
 """A bucket with backlog is looked at this often at most; its meters allow for more than double."""
 
-LANES_LEAST = 8
-"""As many lanes are read in any case: the next text of the first may be too large for the room."""
+LANES_LEAST: Mapping[Kind, int] = {"reply": 8, "initial": 2}
+"""As many lanes are read in any case, though the first may fill all hands: replies of several
+campaigns go by their age, and an initial may be too large for the room that one behind it fits."""
 
 SPREAD = timedelta(seconds=SPREAD_S)
 BEFORE_CLOSE = 2 * SPREAD
@@ -62,6 +66,11 @@ class Candidate:
     opted_out: bool = False
     withdrawn: bool = False
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Organization and message."""
+        return (self.org_id, self.message_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Quota:
@@ -90,6 +99,8 @@ class Bucket:
     lanes: Sequence[Lane]
     opens_at: datetime | None = None
     paused_until: datetime | None = None
+    paces: Mapping[PaceKey, Pace] = field(default_factory=dict)
+    """What is imposed on use cases whose texts the carrier refused as too fast."""
     shut: Mapping[tuple[Scope, Channel], datetime] = field(default_factory=dict)
     """Use cases whose lanes were left out, having no room of their own, and until when."""
 
@@ -126,6 +137,8 @@ class Plan:
     """Up to which position each lane has nothing queued any more."""
     emptied: list[int] = field(default_factory=list)
     """Lanes without backlog now."""
+    lifted: Collection[PaceKey] = ()
+    """Paces that are not imposed any more."""
 
     def spent(self) -> Iterator[tuple[Scope, date, int]]:
         """What to add to the days of the organization and of its use cases."""
@@ -266,11 +279,21 @@ class Room:
         return civil_day(self._organization.day_zone, self._now), civil_day(own.day_zone, self._now)
 
 
-def shut(bucket: Bucket, now: datetime) -> dict[tuple[Scope, Channel], datetime]:
-    """Use cases whose own limits let nothing out now, by channel, and until when.
+def paced(bucket: Bucket, now: datetime) -> Bucket:
+    """The bucket with its limits lowered to the paces that are imposed, and without the use cases
+    that nothing goes out of now.
 
-    Their lanes are not even looked at: there may be more of them than are looked at in a claim.
+    Those lanes are not even looked at: there may be more of them than are looked at in a claim.
     """
+    rests = pace.resting(bucket.paces, now) if bucket.paces else {}
+    if bucket.paces:
+        told = pace.slowed(bucket.told, bucket.default, bucket.paces, now)
+        bucket = replace(bucket, told=told)
+    return replace(bucket, shut=shut(bucket, now) | rests)
+
+
+def shut(bucket: Bucket, now: datetime) -> dict[tuple[Scope, Channel], datetime]:
+    """Use cases whose own limits let nothing out now, by channel, and until when."""
     room = Room(bucket, now)
     found = {}
     for use_case_id in bucket.told:
@@ -282,14 +305,20 @@ def shut(bucket: Bucket, now: datetime) -> dict[tuple[Scope, Channel], datetime]
 
 
 def ask(bucket: Bucket, room: Room, *, most: int) -> dict[int, int]:
-    """How many messages of each lane to read, in the order of the lanes, `most` in all or a few
-    more. A lane that is not in it had better not be looked at: those before it take all."""
+    """How many messages of each lane to read: of each use case and channel, whose limits are their
+    own, `most` in all or a few more. A lane that is not in it had better not be looked at: those
+    before it take all."""
     asked: dict[int, int] = {}
+    left: dict[tuple[Scope, Channel], int] = {}
+    looked = Counter[Kind]()
     for lane in bucket.lanes:
-        if most <= 0 and len(asked) >= LANES_LEAST:
-            break
-        asked[lane.lane_id] = room.appetite(lane, max(most, 1))
-        most -= asked[lane.lane_id]
+        key = (lane.use_case_id, lane.channel)
+        hands = left.get(key, most)
+        if hands <= 0 and looked[lane.kind] >= LANES_LEAST[lane.kind]:
+            continue
+        asked[lane.lane_id] = room.appetite(lane, max(hands, 1))
+        left[key] = hands - asked[lane.lane_id]
+        looked[lane.kind] += 1
     return asked
 
 

@@ -12,7 +12,8 @@ from prometheus_client import Histogram
 from services.collider import outcomes
 from services.collider.dispatch import Dispatcher
 from services.collider.domain import Outbound
-from services.collider.plan import Bucket, Plan, Room, ask, plan, shut
+from services.collider.pace import over
+from services.collider.plan import Bucket, Plan, Room, ask, paced, plan
 from services.collider.store import claims, results
 from services.collider.store.claims import BucketKey
 from services.collider.store.results import Ended
@@ -77,10 +78,15 @@ async def _claim(tx: Transaction, hands: Dispatcher) -> _Claim:
         plans = await _plan(tx, buckets, now, most=most)
     except (ArithmeticError, LookupError, TypeError, ValueError):
         plans = await _plan_one_by_one(tx, buckets, now, most=most)
-    await claims.write_plans(tx, plans, now)
-    await _refuse(tx, [planned for _, planned in plans])
     chosen = [one for _, planned in plans for one in planned.chosen]
     texts = await claims.claim(tx, chosen, now, lease_s=CLAIM_LEASE_S) if chosen else []
+    if len(texts) < len(chosen):
+        # Some were withdrawn or ended after they had been read: no day is charged for them.
+        claimed = {(text.org_id, text.message_id) for text in texts}
+        for _, planned in plans:
+            planned.chosen = [one for one in planned.chosen if one.candidate.key in claimed]
+    await claims.write_plans(tx, plans, now)
+    await _refuse(tx, [planned for _, planned in plans])
     return _Claim(True, texts, started_s)
 
 
@@ -99,8 +105,8 @@ async def _plan(
 ) -> list[tuple[BucketKey, Plan]]:
     """Read what may go from each bucket that the carrier has not put to rest, and choose."""
     resting = {bucket.key: Plan(due_at=bucket.paused_until) for bucket in buckets}
-    awake = [replace(one, shut=shut(one, now)) for one in buckets if not one.is_paused(now)]
-    lanes = await claims.open_lanes(tx, awake, now) if awake else {}
+    awake = [paced(one, now) for one in buckets if not one.is_paused(now)]
+    lanes = await claims.open_lanes(tx, awake, now, most=most) if awake else {}
     looked = [replace(bucket, lanes=lanes.get(bucket.key, ())) for bucket in awake]
     rooms = {bucket.key: Room(bucket, now) for bucket in looked}
     asked = {bucket.key: ask(bucket, rooms[bucket.key], most=most[bucket.key]) for bucket in looked}
@@ -109,6 +115,8 @@ async def _plan(
     for bucket in looked:
         key = bucket.key
         resting[key] = plan(bucket, rooms[key], asked[key], found, now, most=most[key])
+    for bucket in buckets:
+        resting[bucket.key].lifted = over(bucket.told, bucket.default, bucket.paces, now)
     return list(resting.items())
 
 
@@ -128,9 +136,7 @@ async def _plan_one_by_one(
 
 async def _refuse(tx: Transaction, plans: list[Plan]) -> None:
     """Fail what can never go."""
-    reasons = {
-        (head.org_id, head.message_id): reason for one in plans for head, reason in one.refused
-    }
+    reasons = {head.key: reason for one in plans for head, reason in one.refused}
     if reasons:
         messages = await results.lock_heads(tx, [head for one in plans for head, _ in one.refused])
         await outcomes.end(

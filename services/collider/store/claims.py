@@ -9,6 +9,7 @@ from asyncpg import Record
 
 from services.collider.domain import Outbound
 from services.collider.plan import BEFORE_CLOSE, Bucket, Candidate, Chosen, Lane, Plan, Quota
+from services.collider.store import paces
 from services.collider.store.intake import limits_of
 from shared.database import Transaction, columns
 from shared.rules.limits import CAUTIOUS
@@ -17,7 +18,7 @@ from shared.rules.meters import Meter
 BucketKey = tuple[str, str]
 
 # As many lanes of a bucket are looked at in one claim; the others have their turn when these rest.
-LANES_MOST = 64
+LANES_MOST, LANES_MORE = 64, 8
 # And as many wake-ups: however many wait, finding the oldest of them takes the same time.
 WAKES_MOST = 2000
 
@@ -89,12 +90,14 @@ async def read_buckets(tx: Transaction, keys: Sequence[BucketKey], now: datetime
     told = await limits_of(tx, keys)
     meters = await _meters(tx, keys)
     quotas = await _quotas(tx, keys, now)
+    imposed = await paces.read(tx, keys)
     rows = await tx.sql.fetch(
         """
         SELECT org_id, carrier, paused_until,
-               (SELECT min(greatest(opens_at, held_until)) FROM lanes
+               (SELECT greatest(opens_at, held_until) FROM lanes
                 WHERE lanes.org_id = buckets.org_id AND lanes.carrier = buckets.carrier
-                  AND backlog AND greatest(opens_at, held_until) > $3) AS opens_at
+                  AND backlog AND greatest(opens_at, held_until) > $3
+                ORDER BY greatest(opens_at, held_until) LIMIT 1) AS opens_at
         FROM buckets JOIN unnest($1::text[], $2::text[]) AS key (org_id, carrier)
             USING (org_id, carrier)
         """,
@@ -112,6 +115,7 @@ async def read_buckets(tx: Transaction, keys: Sequence[BucketKey], now: datetime
             lanes=(),
             opens_at=row["opens_at"],
             paused_until=row["paused_until"],
+            paces=imposed.get(key, {}),
         )
         for key, row in known.items()
     ]
@@ -157,10 +161,11 @@ async def _quotas(
 
 
 async def open_lanes(
-    tx: Transaction, buckets: Sequence[Bucket], now: datetime
+    tx: Transaction, buckets: Sequence[Bucket], now: datetime, *, most: Mapping[BucketKey, int]
 ) -> Mapping[BucketKey, list[Lane]]:
     """Lanes with backlog that are open, and stay so for as long as a call may take to start, in
-    the order in which they go; without those of use cases that are shut."""
+    the order in which they go; without those of use cases that are shut. A few more than there
+    are hands for: `most` of each bucket."""
     shut = [
         (*bucket.key, use_case_id, channel)
         for bucket in buckets
@@ -168,7 +173,7 @@ async def open_lanes(
     ]
     rows = await tx.sql.fetch(
         """
-        SELECT lane.* FROM unnest($1::text[], $2::text[]) AS key (org_id, carrier)
+        SELECT lane.* FROM unnest($1::text[], $2::text[], $5::int[]) AS key (org_id, carrier, most)
         CROSS JOIN LATERAL (
             SELECT org_id, carrier, lane_id, use_case_id, kind, channel, last_sendable_at
             FROM lanes
@@ -180,12 +185,12 @@ async def open_lanes(
                       AS shut (org_id, carrier, use_case_id, channel)
                   WHERE shut.org_id = lanes.org_id AND shut.carrier = lanes.carrier
                     AND shut.use_case_id = lanes.use_case_id AND shut.channel = lanes.channel)
-            ORDER BY (kind <> 'reply'), last_sendable_at, lane_id LIMIT $5) AS lane
+            ORDER BY (kind <> 'reply'), last_sendable_at, lane_id LIMIT key.most) AS lane
         """,
         *columns([bucket.key for bucket in buckets], 2),
         now,
         now + BEFORE_CLOSE,
-        LANES_MOST,
+        [min(LANES_MOST, LANES_MORE + most[bucket.key]) for bucket in buckets],
         *columns(shut, 4),
     )
     found: dict[BucketKey, list[Lane]] = defaultdict(list)
@@ -203,7 +208,11 @@ async def open_lanes(
 
 
 async def heads(tx: Transaction, asked: Mapping[int, int]) -> Mapping[int, list[Candidate]]:
-    """The first so many queued messages of each of these lanes, locked, in their order."""
+    """The first so many queued messages of each of these lanes, in their order.
+
+    They are not locked: most would be for nothing, and a lock is a write. Nobody else claims them
+    while the bucket is held; those that are ended meanwhile the claim finds not queued any more.
+    """
     rows = await tx.sql.fetch(
         """
         SELECT asked.lane_id, head.*, EXISTS (
@@ -218,7 +227,7 @@ async def heads(tx: Transaction, asked: Mapping[int, int]) -> Mapping[int, list[
             SELECT org_id, message_id, phone, position, segments, queued_at FROM messages
             WHERE messages.lane_id = lanes.lane_id AND status = 'queued'
               AND position > lanes.cursor
-            ORDER BY position LIMIT asked.most FOR NO KEY UPDATE) AS head
+            ORDER BY position LIMIT asked.most) AS head
         """,
         list(asked),
         list(asked.values()),
@@ -250,6 +259,9 @@ async def write_plans(
         minute_at,
         minute_at - timedelta(minutes=1),
     )
+    lifted = [(*key, *pace) for key, plan in plans for pace in plan.lifted]
+    if lifted:
+        await paces.lift(tx, lifted)
     meters = [
         (*key, *scope, meter.per_minute, meter.largest, meter.largest_at, meter.dry_at)
         for key, plan in plans
@@ -309,7 +321,8 @@ _WRITE_METERS = """
 async def claim(
     tx: Transaction, chosen: Sequence[Chosen], now: datetime, *, lease_s: float
 ) -> list[Outbound]:
-    """Mark messages as claimed for `lease_s` seconds; what is needed to hand them over."""
+    """Mark messages as claimed for `lease_s` seconds, those that are queued still; what is needed
+    to hand them over."""
     rows = await tx.sql.fetch(
         """
         WITH claimed AS (
@@ -319,6 +332,7 @@ async def claim(
             FROM unnest($1::text[], $2::text[], $3::date[], $4::date[])
                 AS new (org_id, message_id, quota_day, use_case_quota_day)
             WHERE messages.org_id = new.org_id AND messages.message_id = new.message_id
+              AND status = 'queued'
             RETURNING messages.*)
         SELECT claimed.*, campaigns.number, use_cases.messaging_profile_id, lanes.closes_at
         FROM claimed JOIN campaigns USING (org_id, campaign_id)

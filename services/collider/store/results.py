@@ -149,12 +149,13 @@ async def lock_queued_to(tx: Transaction, phones: Collection[tuple[str, str]]) -
 
 
 async def lock_heads(tx: Transaction, heads: Sequence[Candidate]) -> list[Message]:
-    """The messages behind these heads of lanes, which the claim has locked."""
+    """Lock the messages behind these heads of lanes, those that are queued still."""
     rows = await tx.sql.fetch(
         """
         SELECT messages.* FROM messages
         JOIN unnest($1::text[], $2::text[]) AS key (org_id, message_id)
             USING (org_id, message_id)
+        WHERE status = 'queued' ORDER BY org_id, message_id FOR NO KEY UPDATE OF messages
         """,
         [head.org_id for head in heads],
         [head.message_id for head in heads],
