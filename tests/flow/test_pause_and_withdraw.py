@@ -1,0 +1,163 @@
+"""An admin pauses a campaign while its texts go out, lets it go on, and takes back the rest."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+
+from deploy.demo.api import Site
+from deploy.local.platform import Platform
+from tests.engine import phone
+
+PER_MINUTE = 600
+CONTACTS = 250
+LEFT = 5
+"""How many texts nobody clicks before the withdrawal."""
+HOLDS_WITHIN = timedelta(seconds=1)
+
+
+class Campaign:
+    """An active campaign on a platform of its own, with an admin, a sender and the judge."""
+
+    def __init__(self, admin: Site, sender: Site, sandbox: Site, campaign_id: str) -> None:
+        self.admin = admin
+        self.sender = sender
+        self.sandbox = sandbox
+        self.path = f"/campaigns/{campaign_id}"
+
+    async def details(self) -> Any:
+        return await self.admin.get(self.path)
+
+    async def ledger(self) -> list[Any]:
+        """What has arrived at the provider, oldest first."""
+        page = await self.sandbox.get("/judge/messages", limit=2000)
+        return list(page["messages"])
+
+    async def until_arrived(self, count: int) -> None:
+        await until(self.ledger, lambda entries: len(entries) >= count)
+
+    async def texts(self, status: str) -> list[Any]:
+        page = await self.admin.get(f"{self.path}/messages", status=status, limit=1000)
+        return list(page["items"])
+
+    async def click(self, message_id: str) -> None:
+        await self.sender.post(f"/messages/{message_id}/send")
+
+
+async def until(look: Callable[[], Any], good: Callable[[Any], bool], within_s: float = 20) -> Any:
+    async with asyncio.timeout(within_s):
+        while not good(found := await look()):
+            await asyncio.sleep(0.05)
+    return found
+
+
+@asynccontextmanager
+async def campaign(database_url: str, amqp_url: str, prefix: str) -> AsyncIterator[Campaign]:
+    async with (
+        Platform(
+            database_url=database_url,
+            amqp_url=amqp_url,
+            bus_prefix=prefix,
+            services=("campaign", "provisioner", "collider"),
+        ) as platform,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as session,
+    ):
+        api = Site(session, f"{platform.url('campaign')}/api/v1")
+        sandbox = Site(session, platform.url("sandbox"))
+        operator = api.as_person(await platform.operator_token())
+        yield await _launch(api, operator, sandbox)
+
+
+async def _launch(api: Site, operator: Site, sandbox: Site) -> Campaign:
+    org = f"/organizations/{(await operator.post('/organizations', name='A'))['organization_id']}"
+    limits = {"sms_per_minute": PER_MINUTE, "sms_unit": "segment"}
+    await operator.put(f"{org}/limits/att", carrier_class="A", **limits)
+    await sandbox.put("/sandbox/campaigns/C1", brand="B1")
+    await sandbox.put("/sandbox/limits/B1/att", **limits)
+    use_case = await operator.post(
+        f"{org}/use-cases",
+        name="Votes",
+        provider_campaign_id="C1",
+        messaging_profile_id="profile",
+    )
+    ada = await operator.post(f"{org}/people", name="Ada", email="ada@example.org", role="admin")
+    admin = api.as_person(ada["token"])
+    sue = await admin.post("/people", name="Sue", email="sue@example.org")
+    rows = [f"{phone('att', index)},att" for index in range(CONTACTS)]
+    table = "\n".join(["phone,carrier", *rows]).encode()
+    contacts = await admin.upload("/contact-lists", table, name="all")
+    now = datetime.now(UTC)
+    made = await admin.post(
+        "/campaigns",
+        name="Spring",
+        use_case_id=use_case["use_case_id"],
+        contact_list_id=contacts["contact_list_id"],
+        script="Will you vote?",
+        window={
+            "opens_at": now.isoformat(),
+            "closes_at": (now + timedelta(hours=1)).isoformat(),
+        },
+        # Noon where it is noon now: the test may run at any hour.
+        hours={"opens": "1:00", "closes": "23:00", "time_zone": _zone_at_noon(now)},
+    )
+    found = Campaign(admin, api.as_person(sue["token"]), sandbox, made["campaign_id"])
+    await admin.post(f"{found.path}/senders", person_ids=[sue["person_id"]])
+    await admin.post(f"{found.path}/launch")
+    await until(found.details, lambda details: details["provisioning"]["status"] == "complete")
+    return found
+
+
+def _zone_at_noon(now: datetime) -> str:
+    """A zone in which it is about noon (its sign is turned round: Etc/GMT-2 is east)."""
+    return f"Etc/GMT{now.hour - 12:+d}" if now.hour != 12 else "Etc/UTC"
+
+
+def last_arrival(entries: list[Any]) -> datetime:
+    return max(datetime.fromisoformat(entry["arrived_at"]) for entry in entries)
+
+
+async def test_pause_resume_and_withdraw_hold_within_a_second(
+    database_url: str, amqp_url: str, bus_prefix: str
+) -> None:
+    async with campaign(database_url, amqp_url, bus_prefix) as run:
+        assigned = await run.texts("assigned")
+        ids = [text["message_id"] for text in assigned]
+        clicked, left = ids[:-LEFT], ids[-LEFT:]
+        for start in range(0, len(clicked), 10):
+            await asyncio.gather(*map(run.click, clicked[start : start + 10]))
+        await run.until_arrived(20)
+
+        paused = await run.admin.post(f"{run.path}/pause")
+        assert paused["paused"] is True
+        await asyncio.sleep(3)
+        before = await run.ledger()
+        held_by = datetime.fromisoformat(paused["paused_at"]) + HOLDS_WITHIN
+        assert last_arrival(before) <= held_by
+        assert len(before) < len(clicked)
+
+        await run.admin.post(f"{run.path}/resume")
+        await run.until_arrived(len(before) + 20)
+
+        withdrawn = await run.admin.post(f"{run.path}/withdraw")
+        assert withdrawn["queued"] > 20
+        details = await until(run.details, lambda details: "queued" not in details["counts"])
+        failed = await run.texts("failed")
+        assert len(failed) > 20
+        assert {text["reason"] for text in failed} == {"withdrawn by an admin before it was sent"}
+        assert details["counts"]["assigned"] == LEFT
+        await asyncio.sleep(1.5)
+        went = await run.ledger()
+        assert (
+            last_arrival(went) <= datetime.fromisoformat(withdrawn["withdrawn_at"]) + HOLDS_WITHIN
+        )
+        arrived = [entry["message_id"] for entry in went]
+        assert sorted(arrived + [text["message_id"] for text in failed]) == sorted(clicked)
+
+        # Whoever clicks after a withdrawal means it.
+        await run.click(left[0])
+        await run.until_arrived(len(went) + 1)
+        verdict = await run.sandbox.get("/judge")
+        assert verdict["ok"], verdict
