@@ -20,7 +20,7 @@ from services.collider import handlers
 from shared.consumer import record
 from shared.database import Database
 from shared.envelope import Received
-from shared.events import CampaignLaunched, Event, LimitsChanged, MessageQueued
+from shared.events import CampaignLaunched, Event, LimitsChanged, MessageQueued, WindowChanged
 from shared.fields import Carrier, Kind
 from shared.ids import new_id
 from shared.migrate import migrate
@@ -52,14 +52,21 @@ class Campaign:
                 "name": "Bench",
                 "launched_by": {"name": "Ada", "email": "ada@example.org"},
                 "window": {"opens_at": self.opens_at, "closes_at": self.closes_at},
-                "hours": {
-                    "opens": "00:00",
-                    "closes": "24:00",
-                    # Midnight, and with it the end of the open hours, is far.
-                    "time_zone": zone_at_noon(datetime.now(UTC)),
-                },
+                "hours": _hours(),
                 "revision": 1,
                 "number": self.number,
+            }
+        )
+
+    def rescheduled(self, revision: int) -> WindowChanged:
+        """What the collider hears when the window has been edited to this one's."""
+        return WindowChanged.model_validate(
+            {
+                "org_id": self.org_id,
+                "campaign_id": self.campaign_id,
+                "window": {"opens_at": self.opens_at, "closes_at": self.closes_at},
+                "hours": _hours(),
+                "revision": revision,
             }
         )
 
@@ -78,6 +85,11 @@ class Campaign:
                 "queued_at": datetime.now(UTC),
             }
         )
+
+
+def _hours() -> dict[str, str]:
+    """All day, in a zone whose midnight is far, and with it the end of the open hours."""
+    return {"opens": "00:00", "closes": "24:00", "time_zone": zone_at_noon(datetime.now(UTC))}
 
 
 def campaigns(
