@@ -40,7 +40,7 @@ contracts: setup  ## Write the JSON Schema of every event to shared/contracts
 	@$(RUN) shared.contracts
 
 lock: setup  ## Compile requirements*.in anew, to the newest versions that they allow
-	@for name in requirements requirements-dev; do \
+	@for name in requirements requirements-dev tests/bench/peers/requirements; do \
 	  $(RUN) uv pip compile $$name.in --output-file $$name.txt --upgrade --quiet \
 	    --universal --python-version 3.11 --generate-hashes \
 	    --no-header --no-annotate --no-emit-index-url --no-emit-find-links || exit 1; \

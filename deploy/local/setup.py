@@ -120,18 +120,24 @@ def _install() -> None:
     """Install the locks with uv, or, where uv cannot do it, with pip; both check every hash."""
     from deploy.local.progress import say
 
-    lock = str(LOCKS[-1])
     if not _has(PYTHON, "uv") and not _install_uv():
         say("  uv does not work here: installing with pip, which takes longer")
-        _pip(["install", "--require-hashes", "--no-deps", "-r", lock])
-        return
-    sync = [str(PYTHON), "-m", "uv", "pip", "sync", "--quiet"]
-    # No cache: nothing is left outside of the checkout.
-    sync += ["--no-cache", "--require-hashes", lock]
-    if subprocess.call([*sync, "--python", str(PYTHON)], cwd=str(ROOT)) != 0:
+    install(PYTHON, LOCKS[-1])
+
+
+def install(python: Path, lock: Path) -> None:
+    """Install what a lock names into the environment of that Python, by the same means."""
+    from deploy.local.progress import say
+
+    if _has(PYTHON, "uv"):
+        sync = [str(PYTHON), "-m", "uv", "pip", "sync", "--quiet"]
+        # No cache: nothing is left outside of the checkout.
+        sync += ["--no-cache", "--require-hashes", str(lock)]
+        if subprocess.call([*sync, "--python", str(python)], cwd=str(ROOT)) == 0:
+            return
         # pip knows proxies, mirrors and certificates from its own configuration.
         say("  uv could not fetch them: trying with pip")
-        _pip(["install", "--require-hashes", "--no-deps", "-r", lock])
+    _pip(["install", "--require-hashes", "--no-deps", "-r", lock], python)
 
 
 def _install_uv() -> bool:
@@ -146,14 +152,14 @@ def _install_uv() -> bool:
     return _has(PYTHON, "uv")
 
 
-def _pip(arguments: Sequence[str | Path]) -> None:
-    """Run pip for the environment: its own, the system's, or Debian's wheel of it."""
-    if _has(PYTHON, "pip"):
-        command = [str(PYTHON), "-m", "pip"]
+def _pip(arguments: Sequence[str | Path], python: Path = PYTHON) -> None:
+    """Run pip for an environment: its own, the system's, or Debian's wheel of it."""
+    if _has(python, "pip"):
+        command = [str(python), "-m", "pip"]
     elif _has(Path(sys.executable), "pip"):
-        command = [sys.executable, "-m", "pip", "--python", str(PYTHON)]
+        command = [sys.executable, "-m", "pip", "--python", str(python)]
     else:
-        command = [str(PYTHON), str(_pip_of_debian() / "pip")]
+        command = [str(python), str(_pip_of_debian() / "pip")]
     quiet = ["--quiet", "--disable-pip-version-check", "--no-input"]
     subprocess.run([*command, *map(str, arguments), *quiet], check=True, cwd=str(ROOT))
 

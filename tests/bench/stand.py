@@ -12,7 +12,9 @@ import aio_pika
 import asyncpg
 
 from deploy.local.children import Run
+from deploy.local.postgres import POSTGRES
 from deploy.local.progress import say
+from deploy.local.rabbitmq import RABBITMQ
 from deploy.local.servers import PrivateServers
 
 
@@ -56,6 +58,12 @@ class Stand:
         finally:
             await _execute(url, f'DROP DATABASE "{name}" WITH (FORCE)')
             await _forget(place)
+
+
+def servers_of(servers: PrivateServers) -> dict[str, int]:
+    """The process ids of the servers by their names, as far as they are private."""
+    children = servers.run.children if servers.run else []
+    return {one.name: one.process.pid for one in children if one.name in (POSTGRES, RABBITMQ)}
 
 
 async def _execute(url: str, statement: str) -> None:

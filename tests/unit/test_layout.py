@@ -102,7 +102,10 @@ def test_a_file_names_no_registry_and_no_machine(path: Path) -> None:
     assert not PATHS_OF_A_MACHINE.findall(text)
 
 
-@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize(
+    "lock",
+    ["requirements.txt", "requirements-dev.txt", "tests/bench/peers/requirements.txt"],
+)
 def test_a_lock_names_hashes_and_no_address(lock: str) -> None:
     entries = re.split(r"\n(?=\S)", (ROOT / lock).read_text(encoding="utf-8").strip())
     assert len(entries) > 20
