@@ -60,7 +60,7 @@ async def withdraw_texts(tx: Transaction, events: Sequence[ContactOptedOut]) -> 
 
 async def welcome_back(tx: Transaction, events: Sequence[ContactOptedIn]) -> None:
     """A contact wants texts again."""
-    await conversations.opt_in(tx, events)
+    await conversations.opt_in(tx, events, await tx.now())
 
 
 async def show_buckets(tx: Transaction, events: Sequence[BucketState]) -> None:

@@ -114,6 +114,11 @@ async def test_an_old_hold_that_comes_late_changes_nothing(office: Desk) -> None
 # --- contacts who come back -------------------------------------------------------------------
 
 
+async def now(office: Desk) -> datetime:
+    async with office.database.transaction() as tx:
+        return await tx.now()
+
+
 def out(acme: Organization, at_s: float) -> ContactOptedOut:
     return ContactOptedOut(org_id=acme.org_id, phone=PHONE, opted_out_at=seconds(at_s))
 
@@ -125,6 +130,7 @@ def back(acme: Organization, at_s: float) -> ContactOptedIn:
 async def test_of_stop_and_start_the_later_word_counts_whichever_is_heard_first(
     office: Desk,
 ) -> None:
+    office.clock.advance(60)
     stories = [((1, 2), 0), ((2, 1), 1), ((2, 2), 1), ((1, 2, 3), 1), ((1, 4, 3, 2), 0)]
     for times, opted_out in stories:
         for order in permutations(range(len(times))):
@@ -144,6 +150,7 @@ async def test_who_came_back_is_texted_by_later_launches_and_what_was_withdrawn_
     acme = await office.organization()
     contact_list_id = await acme.contacts(2)
     before = await acme.launch(contact_list_id=contact_list_id)
+    office.clock.advance(60)
     await office.hear(out(acme, 1))
     between = await acme.launch(contact_list_id=contact_list_id)
     await office.hear(back(acme, 2))
@@ -164,6 +171,8 @@ async def test_who_came_back_can_be_answered_and_their_start_waits_for_it(office
     ]
     await office.good("POST", f"/messages/{text['message_id']}/send", sue.token)
 
+    office.clock.advance(10)
+
     def says(words: str, at_s: float) -> MessageReceived:
         return MessageReceived(
             org_id=acme.org_id, campaign_id=campaign_id, sender=PHONE, to=NUMBER, text=words,
@@ -182,10 +191,23 @@ async def test_who_came_back_can_be_answered_and_their_start_waits_for_it(office
     await office.hear(back(acme, 9))
     shown = await office.good("GET", path, sue.token)
     assert (shown["waiting"], shown["opted_out"]) == (True, False)
-    office.clock.advance(20)
+    office.clock.advance(10)
     await office.good("POST", f"{path}/replies", sue.token, text="Welcome back")
     await office.hear(back(acme, 9))
     assert (await office.good("GET", path, sue.token))["waiting"] is False
+
+
+async def test_a_word_from_the_future_does_not_outlast_what_is_said_next(office: Desk) -> None:
+    acme = await office.organization()
+    contact_list_id = await acme.contacts(1)
+    for word, opted_out in ((out, 1), (back, 0)):
+        await office.hear(word(acme, 86_400))
+        other = back if word is out else out
+        for said, stands in ((word, opted_out), (other, 1 - opted_out)):
+            office.clock.advance(1)
+            await office.hear(said(acme, (await now(office) - NOON).total_seconds()))
+            report = await office.good("GET", f"/contact-lists/{contact_list_id}", acme.admin)
+            assert report["opted_out"] == stands
 
 
 async def test_an_opt_in_at_an_organization_of_another_system_is_passed_over(office: Desk) -> None:

@@ -74,12 +74,13 @@ async def receive(tx: Transaction, events: Sequence[MessageReceived]) -> None:
 async def opt_out(tx: Transaction, events: Sequence[ContactOptedOut], at: datetime) -> None:
     """Remember who wants no more texts, and withdraw what was not sent to them yet.
 
-    One that is older than the contact's opt-in changes nothing.
+    One that is older than the contact's opt-in changes nothing. One from the future is from now: it
+    must not outlast what is said next.
     """
     known = await tx.sql.fetch(
         """
         INSERT INTO opt_outs (org_id, phone, opted_out_at)
-        SELECT org_id, e.phone, max(e.opted_out_at)
+        SELECT org_id, e.phone, least(max(e.opted_out_at), $4)
         FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS e (org_id, phone, opted_out_at)
         JOIN organizations USING (org_id)
         GROUP BY org_id, e.phone ORDER BY org_id, e.phone
@@ -90,6 +91,7 @@ async def opt_out(tx: Transaction, events: Sequence[ContactOptedOut], at: dateti
         [event.org_id for event in events],
         [event.phone for event in events],
         [event.opted_out_at for event in events],
+        at,
     )
     organizations = [row["org_id"] for row in known if row["stands"]]
     phones = [row["phone"] for row in known if row["stands"]]
@@ -105,15 +107,15 @@ async def opt_out(tx: Transaction, events: Sequence[ContactOptedOut], at: dateti
     )
 
 
-async def opt_in(tx: Transaction, events: Sequence[ContactOptedIn]) -> None:
+async def opt_in(tx: Transaction, events: Sequence[ContactOptedIn], at: datetime) -> None:
     """Remember who wants texts again. What was withdrawn from them before stays so.
 
-    One that is older than the contact's opt-out changes nothing.
+    One that is older than the contact's opt-out changes nothing, one from the future is from now.
     """
     known = await tx.sql.fetch(
         """
         INSERT INTO opt_outs (org_id, phone, opted_in_at)
-        SELECT org_id, e.phone, max(e.opted_in_at)
+        SELECT org_id, e.phone, least(max(e.opted_in_at), $4)
         FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS e (org_id, phone, opted_in_at)
         JOIN organizations USING (org_id)
         GROUP BY org_id, e.phone ORDER BY org_id, e.phone
@@ -124,6 +126,7 @@ async def opt_in(tx: Transaction, events: Sequence[ContactOptedIn]) -> None:
         [event.org_id for event in events],
         [event.phone for event in events],
         [event.opted_in_at for event in events],
+        at,
     )
     welcome = [row for row in known if not row["stands"]]
     # Their START may have been read before this was known, when it waited for nobody.
