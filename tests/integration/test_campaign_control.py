@@ -1,5 +1,6 @@
 """What an admin does to a campaign that is under way, and what is told of it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -88,6 +89,21 @@ async def test_to_pause_what_is_paused_is_no_error_and_no_news(office: Desk) -> 
     assert await office.told_of(CampaignResumed, campaign_id) == []
     listed = (await office.good("GET", "/campaigns", acme.admin))["items"]
     assert [one["paused"] for one in listed if one["campaign_id"] == campaign_id] == [True]
+
+
+async def test_pauses_and_resumptions_at_once_never_share_a_revision(office: Desk) -> None:
+    acme = await office.organization()
+    campaign_id = await acme.launch()
+    base = f"/campaigns/{campaign_id}"
+    asked = ["pause", "pause", "resume", "pause", "resume", "resume"]
+    await asyncio.gather(*(office.good("POST", f"{base}/{what}", acme.admin) for what in asked))
+    pauses = [one.revision for one in await office.told_of(CampaignPaused, campaign_id)]
+    resumptions = [one.revision for one in await office.told_of(CampaignResumed, campaign_id)]
+    # In turns, from a pause on: 1, 3, 5 and 2, 4, 6.
+    both = sorted(pauses + resumptions)
+    assert (pauses, resumptions) == (both[::2], both[1::2])
+    assert both == list(range(1, len(both) + 1))
+    assert (await acme.details(campaign_id))["paused"] is bool(len(both) % 2)
 
 
 async def test_a_draft_can_be_neither_paused_nor_withdrawn(office: Desk) -> None:
