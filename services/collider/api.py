@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 from aiohttp import web
 
-from services.collider import inbound, outcomes
+from services.collider import inbound, outcomes, recipients
 from services.collider.domain import Inbound, Receipt
 from services.collider.providers import telnyx
 from shared.database import Database, Transaction
@@ -76,6 +76,9 @@ async def record(tx: Transaction, webhooks: Sequence[Signed]) -> list[bool]:
     now = await tx.now()
     fresh = [abs(now - one.signed_at) <= TOLERANCE for one in webhooks]
     says = [one.says for one, is_fresh in zip(webhooks, fresh, strict=True) if is_fresh]
-    await outcomes.record_receipts(tx, [one for one in says if isinstance(one, Receipt)])
+    receipts = [one for one in says if isinstance(one, Receipt)]
+    # Before messages are locked: look-ups touch recipients before messages, too.
+    await recipients.correct(tx, receipts)
+    await outcomes.record_receipts(tx, receipts)
     await inbound.record_inbound(tx, [one for one in says if isinstance(one, Inbound)])
     return fresh

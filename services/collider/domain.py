@@ -248,6 +248,8 @@ class Receipt:
     code: str | None
     reason: str | None
     provider_id: str | None
+    carrier: Carrier | None = None
+    """The recipient's, by the carrier's own word."""
 
 
 @dataclass(frozen=True, slots=True)

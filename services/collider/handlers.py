@@ -122,7 +122,7 @@ async def queue_messages(tx: Transaction, events: Sequence[MessageQueued]) -> No
     for event in events:
         unique.setdefault((event.org_id, event.message_id), event)
     first = list(unique.values())
-    texts = [intake.text_of(event) for event in first]
+    texts = await intake.texts_of(tx, first)
     places = await intake.place(tx, texts)
     new = await intake_store.insert(tx, first, texts, places)
     kept = [index for index, key in enumerate(unique) if key in new]

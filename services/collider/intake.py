@@ -1,35 +1,51 @@
-"""Where each text is put as it comes in, or once its campaign is known."""
+"""Where each text is put as it comes in, or once its campaign and its carrier are known."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from services.collider import domain
+from services.collider import carriers, domain
 from services.collider.domain import Campaign
-from services.collider.store import campaigns, intake
+from services.collider.store import campaigns, intake, recipients
 from services.collider.store.intake import LaneKey, Place, Text
 from shared.database import Transaction
 from shared.events import MessageFailed, MessageQueued
+from shared.fields import Carrier
 from shared.rules.limits import CAUTIOUS, Limits, applying
 from shared.rules.segments import segments_of
 
 
-def text_of(event: MessageQueued) -> Text:
-    """What decides where this text waits. A recipient nobody knows the carrier of is `other`."""
+async def texts_of(tx: Transaction, events: Sequence[MessageQueued]) -> list[Text]:
+    """What decides where these texts wait. Recipients whose carrier nobody has told are put into
+    the line for a look-up."""
+    known = await recipients.known_carriers(tx, {event.to for event in events})
+    texts = [
+        _text_of(event, carriers.carrier_of(event.carrier, known.get(event.to))) for event in events
+    ]
+    # First of all that is locked: who answers a look-up locks its row, and then makes lanes too.
+    asked = {(text.org_id, text.phone) for text in texts if text.awaits_carrier}
+    if asked:
+        await recipients.ask(tx, asked)
+    return texts
+
+
+def _text_of(event: MessageQueued, carrier: Carrier | None) -> Text:
     return Text(
         event.org_id,
         event.message_id,
         event.campaign_id,
         event.kind,
         event.channel,
-        event.carrier or "other",
+        carrier or "other",
         event.to,
         segments_of(event.channel, event.text),
         event.queued_at,
+        awaits_carrier=carrier is None,
     )
 
 
 async def place(tx: Transaction, texts: Sequence[Text]) -> list[Place]:
-    """Find each text's lane; or why it fails at once; or that its campaign is not known yet."""
+    """Find each text's lane; or why it fails at once; or that its campaign or its carrier is not
+    known yet."""
     known = await campaigns.known(tx, {(text.org_id, text.campaign_id) for text in texts})
     told = await intake.limits_of(tx, {(text.org_id, text.carrier) for text in texts})
     silent = await intake.opted_out(tx, {(text.org_id, text.phone) for text in texts})
@@ -84,6 +100,8 @@ def _refusal(
         return Place("failed", reason=domain.WITHDRAWN)
     if text.kind == "initial" and campaign.closes_at <= now:
         return Place("sending failed", reason=domain.SENDING_FAILED)
+    if text.awaits_carrier:
+        return Place("unrouted")
     limits = applying(campaign.use_case_id, told, CAUTIOUS[text.carrier])
     refusal = domain.too_large(limits, text.channel, text.segments)
     return Place("failed", reason=refusal) if refusal else None

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from services.collider.carriers import LookUp
 from services.collider.domain import Outbound, Outcome
 
 
@@ -14,5 +15,21 @@ class MessageProvider(Protocol):
         ...
 
     async def send(self, text: Outbound) -> Outcome:
-        """Call once, and sort what came of it. Never raises for anything the network does."""
+        """Call once, and sort what came of it. Never raises for anything the network does.
+
+        Where the provider takes an expiry, it is told the text's: `expires_at`.
+        """
+        ...
+
+
+class CarrierLookUp(Protocol):
+    """Says whose subscriber a phone is."""
+
+    @property
+    def name(self) -> str:
+        """Whose account is asked."""
+        ...
+
+    async def look_up(self, phone: str) -> LookUp:
+        """Ask once, within a time-out of its own. Never raises for anything the network does."""
         ...

@@ -1,7 +1,9 @@
-"""Telnyx's v2 API: handing texts over, and reading its signed webhooks.
+"""Telnyx's v2 API: handing texts over, looking carriers up, and reading its signed webhooks.
 
 Its send request takes a receipt address of its own, so a receipt finds its attempt even when the
 answer to the request was lost: `{webhook_url}/webhooks/telnyx/{org_id}/{message_id}/{attempt}`.
+It takes no expiry (its queue keeps a text for four hours at most): that a text goes only while it
+may is up to the claim, and to the last look before the call.
 """
 
 import base64
@@ -19,6 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic_core import from_json
 
+from services.collider.carriers import LookedUp, LookUp, NotLookedUp
 from services.collider.domain import (
     ANSWER_LOST,
     MEANINGS,
@@ -29,8 +32,9 @@ from services.collider.domain import (
     Receipt,
     ReceiptState,
 )
-from shared.fields import TEXT_MOST
+from shared.fields import TEXT_MOST, Carrier
 from shared.ids import id_from
+from shared.rules.carriers import carrier_named
 
 NAME = "telnyx"
 RECEIPTS_PATH = "/webhooks/telnyx/{org_id}/{message_id}/{attempt}"
@@ -44,6 +48,12 @@ _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 _ASKED_PAUSE_S = 1.0
 _ACCOUNT_PAUSE_S = 30.0
 _PAUSE_MOST_S = 60.0
+# Nobody waits long for a look-up: it is asked again.
+_LOOK_UP_S = 5.0
+# Lines on no carrier's mobile network, whoever's name they bear: look-ups' and receipts' words.
+_NOT_MOBILE = frozenset(
+    ("fixed line", "wireline", "voip", "toll free", "premium rate", "shared cost", "uan", "pager")
+)
 
 log = structlog.get_logger(__name__)
 
@@ -132,6 +142,78 @@ def outcome(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
     return Outcome(verdict, code=code, reason=means.reason or title, means=means)
 
 
+# --- look-ups --------------------------------------------------------------------------------
+
+
+class TelnyxLookUps:
+    """Asks Telnyx whose subscriber a phone is. It bills each answer."""
+
+    name = NAME
+
+    def __init__(self, url: str, api_key: str, *, timeout_s: float = _LOOK_UP_S) -> None:
+        self._url = f"{url.rstrip('/')}/number_lookup"
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=15),
+            timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(3, timeout_s)),
+            headers={"Authorization": f"Bearer {api_key}"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def look_up(self, phone: str) -> LookUp:
+        """Ask once, and sort what came of it."""
+        try:
+            async with self._session.get(
+                f"{self._url}/{quote(phone, safe='+')}",
+                params={"type": "carrier"},
+                allow_redirects=False,
+            ) as answer:
+                return looked_up(answer.status, answer.headers, await answer.read())
+        except _NOT_CONNECTED as error:
+            return NotLookedUp(type(error).__name__, pause_s=_ASKED_PAUSE_S)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return NotLookedUp(type(error).__name__)
+
+
+def looked_up(status: int, headers: Mapping[str, str], body: bytes) -> LookUp:
+    """What an answer says of the phone's carrier."""
+    document = _document(body)
+    if 200 <= status < 300:
+        carrier = _dig(document, "data", "carrier")
+        if not isinstance(_dig(document, "data"), dict):
+            return NotLookedUp("no look-up in the answer")
+        # The network first: `name` may be that of a company which only resells it.
+        names = (_words(_dig(carrier, one)) for one in ("normalized_carrier", "name"))
+        line = _words(_dig(carrier, "type"))
+        return LookedUp(next((one for name in names if (one := _carrier(name, line))), None))
+    code, title = _error(document)
+    reason = f"HTTP {status} {code or ''} {title or ''}".strip()
+    if status == 429 or (status == 503 and (code or "Retry-After" in headers)):
+        return NotLookedUp(reason, pause_s=_retry_after_s(headers))
+    if status in (401, 402, 403):
+        log.error("the provider refuses us look-ups", status=status, code=code)
+        return NotLookedUp(reason, pause_s=_ACCOUNT_PAUSE_S)
+    if status >= 500 or status == 408 or code is None:
+        return NotLookedUp(reason)
+    # Not a number, or of a country that the account is not opened for: so it will be tomorrow.
+    return LookedUp(None)
+
+
+def _carrier(name: str | None, line: str | None) -> Carrier | None:
+    """The carrier of this name, on whose mobile network this kind of line is."""
+    if name is None or (line or "").casefold() in _NOT_MOBILE:
+        return None
+    return carrier_named(name)
+
+
+# --- answers ---------------------------------------------------------------------------------
+
+
 def _retry_after_s(headers: Mapping[str, str]) -> float:
     try:
         asked_s = float(headers.get("Retry-After", _ASKED_PAUSE_S))
@@ -216,6 +298,7 @@ def read_receipt(body: bytes, org_id: str, message_id: str, attempt: int) -> Rec
     if state is None:
         return None
     code, title = _error(payload)
+    to = _dig(payload, "to", 0)
     return Receipt(
         org_id=org_id,
         message_id=message_id,
@@ -224,6 +307,7 @@ def read_receipt(body: bytes, org_id: str, message_id: str, attempt: int) -> Rec
         code=code,
         reason=title,
         provider_id=_words(_dig(payload, "id")),
+        carrier=_carrier(_words(_dig(to, "carrier")), _words(_dig(to, "line_type"))),
     )
 
 

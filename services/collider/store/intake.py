@@ -27,6 +27,8 @@ class Text:
     phone: str
     segments: int
     queued_at: datetime
+    awaits_carrier: bool
+    """Its carrier is looked up; until then it says `other`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +143,17 @@ async def insert(
             SELECT * FROM unnest(
                 $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
                 $8::text[], $9::text[], $10::smallint[], $11::timestamptz[], $12::bigint[],
-                $13::text[], $14::text[])
+                $13::text[], $14::text[], $16::boolean[])
             AS text (org_id, message_id, campaign_id, kind, channel, carrier, phone,
-                     text, media_urls, segments, queued_at, lane_id, status, reason)),
+                     text, media_urls, segments, queued_at, lane_id, status, reason,
+                     awaits_carrier)),
         new AS (
             INSERT INTO messages (
                 org_id, message_id, campaign_id, kind, channel, carrier, phone, text, media_urls,
-                segments, queued_at, lane_id, status, reason, recorded_at)
+                segments, queued_at, lane_id, status, reason, awaits_carrier, recorded_at)
             SELECT org_id, message_id, campaign_id, kind, channel, carrier, phone, text,
                    string_to_array(media_urls, ' '), segments, queued_at, lane_id, status, reason,
-                   $15
+                   awaits_carrier, $15
             FROM text
             ON CONFLICT (org_id, message_id) DO NOTHING
             RETURNING org_id, message_id, carrier, lane_id, position, status),
@@ -176,18 +179,20 @@ async def insert(
         [place.status for place in places],
         [place.reason for place in places],
         await tx.now(),
+        [text.awaits_carrier for text in texts],
     )
     return {(row["org_id"], row["message_id"]) for row in rows}
 
 
 async def lock_unrouted(tx: Transaction, *, most: int) -> list[Text]:
-    """Texts whose campaign was unknown when they came and has been launched since."""
+    """Texts whose campaign was unknown when they came and has been launched since. Those that wait
+    for their carrier as well are routed by who looks it up."""
     rows = await tx.sql.fetch(
         """
         SELECT org_id, message_id, campaign_id, kind, channel, carrier, phone, segments,
-               queued_at
+               queued_at, awaits_carrier
         FROM messages JOIN campaigns USING (org_id, campaign_id)
-        WHERE status = 'unrouted' AND campaigns.use_case_id IS NOT NULL
+        WHERE status = 'unrouted' AND NOT awaits_carrier AND campaigns.use_case_id IS NOT NULL
         LIMIT $1 FOR UPDATE OF messages SKIP LOCKED
         """,
         most,
@@ -200,9 +205,10 @@ async def lock_unknown(tx: Transaction, *, most: int, older_than_s: float) -> li
     rows = await tx.sql.fetch(
         """
         SELECT org_id, message_id, campaign_id, kind, channel, carrier, phone, segments,
-               queued_at
+               queued_at, awaits_carrier
         FROM messages
-        WHERE status = 'unrouted' AND recorded_at < $2::timestamptz - make_interval(secs => $3)
+        WHERE status = 'unrouted' AND NOT awaits_carrier
+          AND recorded_at < $2::timestamptz - make_interval(secs => $3)
         LIMIT $1 FOR UPDATE SKIP LOCKED
         """,
         most,
@@ -217,11 +223,13 @@ async def settle(tx: Transaction, texts: Sequence[Text], places: Sequence[Place]
     await tx.sql.execute(
         """
         WITH routed AS (
-            UPDATE messages SET lane_id = new.lane_id, status = new.status, reason = new.reason
-            FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[])
-                AS new (org_id, message_id, lane_id, status, reason)
+            UPDATE messages SET lane_id = new.lane_id, status = new.status, reason = new.reason,
+                carrier = new.carrier, awaits_carrier = false
+            FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[])
+                AS new (org_id, message_id, lane_id, status, reason, carrier)
             WHERE messages.org_id = new.org_id AND messages.message_id = new.message_id
-            RETURNING messages.org_id, carrier, messages.lane_id, position, messages.status)
+            RETURNING messages.org_id, messages.carrier, messages.lane_id, position,
+                      messages.status)
         INSERT INTO wakes (org_id, carrier, lane_id, position)
         SELECT org_id, carrier, lane_id, min(position) FROM routed WHERE status = 'queued'
         GROUP BY org_id, carrier, lane_id
@@ -231,4 +239,5 @@ async def settle(tx: Transaction, texts: Sequence[Text], places: Sequence[Place]
         [place.lane_id for place in places],
         [place.status for place in places],
         [place.reason for place in places],
+        [text.carrier for text in texts],
     )

@@ -24,7 +24,8 @@ async def due(tx: Transaction, *, most: int) -> list[Campaign]:
 
 
 async def lock_left(tx: Transaction, of: Sequence[Leftover], *, most: int) -> list[Message]:
-    """Lock up to `most` queued texts that are left over."""
+    """Lock up to `most` texts that are left over: in the campaigns' lanes, or without one yet,
+    because their carrier is looked up."""
     rows = await tx.sql.fetch(
         """
         SELECT message.* FROM unnest($1::text[], $2::text[], $3::boolean[], $4::timestamptz[])
@@ -36,6 +37,15 @@ async def lock_left(tx: Transaction, of: Sequence[Leftover], *, most: int) -> li
               AND (of.queued_by IS NULL OR messages.queued_at <= of.queued_by)
             LIMIT $5 FOR NO KEY UPDATE SKIP LOCKED) AS message
         WHERE lanes.kind = 'initial' OR NOT of.initials_only
+        UNION ALL
+        SELECT message.* FROM unnest($1::text[], $2::text[], $3::boolean[], $4::timestamptz[])
+            AS of (org_id, campaign_id, initials_only, queued_by)
+        CROSS JOIN LATERAL (
+            SELECT * FROM messages
+            WHERE messages.org_id = of.org_id AND messages.campaign_id = of.campaign_id
+              AND status = 'unrouted' AND (kind = 'initial' OR NOT of.initials_only)
+              AND (of.queued_by IS NULL OR messages.queued_at <= of.queued_by)
+            LIMIT $5 FOR NO KEY UPDATE SKIP LOCKED) AS message
         LIMIT $5
         """,
         *columns([(*one.campaign, one.initials_only, one.queued_by) for one in of], 4),
