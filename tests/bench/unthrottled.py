@@ -53,6 +53,12 @@ class Measured:
     cores: dict[str, float]
     load: float
 
+    @property
+    def cpu_s_per_1000(self) -> float:
+        """Processor seconds that a thousand messages took, all processes together: this hardly
+        depends on what else the machine does."""
+        return 1000 * sum(self.cores.values()) / self.per_s
+
 
 Way = Callable[[int], Awaitable[Measured]]
 """One of us or of the peers, with its number of workers: measures so many messages."""
@@ -133,6 +139,10 @@ async def run(stand: Stand) -> Figures:
         "msgs_per_s": mine,
         "peers": per_s,
         "ratio_best_peer": mine / max(per_s.values()),
+        "cpu_s_per_1000": {
+            name: round(median(one.cpu_s_per_1000 for one in those), 3)
+            for name, those in runs.items()
+        },
         "ways": best,
         "runs": {name: [round(one.per_s) for one in those] for name, those in runs.items()},
         "loads": {name: [round(one.load, 1) for one in those] for name, those in runs.items()},
