@@ -4,7 +4,8 @@ from services.collider.api import Webhooks
 from services.collider.dispatch import Dispatcher
 from services.collider.handlers import HANDLERS
 from services.collider.providers import MessageProvider
-from services.collider.providers.telnyx import TelnyxMessages, Verifier
+from services.collider.providers.telnyx import TelnyxLookUps, TelnyxMessages, Verifier
+from services.collider.recipients import LookUps
 from services.collider.settings import Settings
 from services.collider.upkeep import Upkeep
 from services.collider.worker import Claimer
@@ -37,6 +38,8 @@ async def wire_with(runtime: Runtime, provider: MessageProvider) -> None:
             timeout_s=settings.call_timeout_s,
         )
     )
+    directory = TelnyxLookUps(settings.telnyx_url, settings.telnyx_api_key.get_secret_value())
+    look_ups = await runtime.enter(LookUps(database, await runtime.enter(directory)))
     claimer = Claimer(database, dispatcher)
     upkeep = Upkeep(
         database, unrouted_most_s=settings.unrouted_most_s, reply_most_s=settings.reply_most_s
@@ -47,6 +50,7 @@ async def wire_with(runtime: Runtime, provider: MessageProvider) -> None:
     runtime.work("claim", claimer.step, idle_s=0.05)
     runtime.work("dispatch", dispatcher.step, idle_s=0.5, wake=dispatcher.wake)
     runtime.work("webhooks", webhooks.gather.step, idle_s=0.5, wake=webhooks.gather.wake)
+    runtime.work("look_up", look_ups.step, idle_s=0.2, wake=look_ups.wake)
     runtime.work("turn", upkeep.turn, idle_s=0.5)
     runtime.work("close", upkeep.close, idle_s=0.5)
     runtime.work("route", upkeep.route, idle_s=0.5)
