@@ -56,7 +56,8 @@ class Sandbox:
 
     async def verdict(self) -> Json:
         """What the judge says of all that has arrived."""
-        return await self._get("/judge", {})
+        verdict: Json = await self._get("/judge", {})
+        return verdict
 
     async def arrivals(self, after: int = 0) -> list[Arrival]:
         """Every text that was taken, in the order of arrival, behind the ledger's entry `after`."""
