@@ -29,11 +29,13 @@ from shared.rules.hours import Window
 
 
 class Event(BaseModel):
-    """One fact. `lane` says which of a service's queues it waits in."""
+    """One fact. `lane` says which of a service's queues it waits in, `kept` whether it waits in the
+    outbox while nobody listens."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     # A million texts must never hold up the one event that closes a window.
     lane: ClassVar[Literal["facts", "messages"]] = "facts"
+    kept: ClassVar[bool] = True
 
     org_id: Id
 
@@ -302,6 +304,8 @@ class BucketState(Event):
     bucket every few seconds at most."""
 
     lane: ClassVar[Literal["facts", "messages"]] = "messages"
+    # The next one says all that this one says. Where no service listens they would pile up.
+    kept: ClassVar[bool] = False
 
     carrier: Carrier
     backlog: NonNegativeInt

@@ -8,6 +8,7 @@ from structlog import get_logger
 from shared import envelope, outbox
 from shared.bus import Outgoing, Publisher, Queue, Unroutable
 from shared.database import Database
+from shared.events import EVENTS
 from shared.ids import new_id
 from shared.metrics import PUBLISHED, UNROUTABLE
 from shared.outbox import Waiting
@@ -54,12 +55,15 @@ class Relay:
         return len(rows) == ROWS_MOST
 
     async def _publish(self, rows: list[Waiting]) -> list[Waiting]:
-        """Publish rows that make one message; those that the broker has now."""
+        """Publish rows that make one message; those that need not wait any longer."""
         try:
             await self._publisher.publish(_message(rows))
         except Unroutable as error:
             # Nobody listens (yet). The rows stay, and are tried again a little later.
             UNROUTABLE.labels(rows[0].topic).inc()
+            event = EVENTS.get(rows[0].topic)
+            if event is not None and not event.kept and not rows[0].dead:
+                return rows
             log.error("unroutable", topic=rows[0].topic, reason=str(error))
             return []
         PUBLISHED.labels(rows[0].topic).inc(sum(row.count for row in rows))

@@ -19,7 +19,7 @@ from shared import inbox, logs
 from shared.bus import BrokerAway, Publisher, Queue, queues_for
 from shared.consumer import Consumer, Handlers
 from shared.database import PASSING, Database
-from shared.health import Health
+from shared.health import Health, Page
 from shared.http import serve
 from shared.metrics import STEPS
 from shared.migrate import migrate
@@ -80,6 +80,10 @@ class Runtime:
     def serve(self, app: web.Application) -> None:
         """Serve the service's own API on its HTTP port."""
         self._apps.append((app, self.settings.http_port))
+
+    def page(self, path: str, page: Page) -> None:
+        """Show a page on the ops port: read only, for those who run the service."""
+        self.health.pages[path] = page
 
     async def run(self) -> None:
         """Run until a loop ends or the process shall stop. Raises what the loop died of."""

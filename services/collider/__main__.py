@@ -3,10 +3,12 @@
 from services.collider.api import Webhooks
 from services.collider.dispatch import Dispatcher
 from services.collider.handlers import HANDLERS
+from services.collider.page import BucketPage
 from services.collider.providers import MessageProvider
 from services.collider.providers.telnyx import TelnyxLookUps, TelnyxMessages, Verifier
 from services.collider.recipients import LookUps
 from services.collider.settings import Settings
+from services.collider.survey import Survey
 from services.collider.upkeep import Upkeep
 from services.collider.worker import Claimer
 from shared.runtime import Runtime, run
@@ -44,6 +46,7 @@ async def wire_with(runtime: Runtime, provider: MessageProvider) -> None:
     upkeep = Upkeep(
         database, unrouted_most_s=settings.unrouted_most_s, reply_most_s=settings.reply_most_s
     )
+    survey = Survey(database)
     webhooks = Webhooks(database, Verifier(settings.telnyx_public_key))
 
     runtime.hear(HANDLERS)
@@ -56,6 +59,9 @@ async def wire_with(runtime: Runtime, provider: MessageProvider) -> None:
     runtime.work("route", upkeep.route, idle_s=0.5)
     runtime.work("reap", upkeep.reap, idle_s=1)
     runtime.work("expire", upkeep.expire, idle_s=30)
+    runtime.work("survey", survey.step, idle_s=0.2)
+    runtime.work("show", survey.show, idle_s=5)
+    runtime.page("/buckets", BucketPage(database).show)
     runtime.serve(webhooks.app())
 
 
