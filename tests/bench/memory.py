@@ -21,7 +21,7 @@ from tests.bench.cpu import Watch
 from tests.bench.goals import Figures
 from tests.bench.publishing import Feed, body, feed
 from tests.bench.stand import Stand, servers_of
-from tests.bench.stock import CARRIERS, Campaign, campaigns, collider_database, hear, limits
+from tests.bench.stock import CARRIERS, Campaign, campaigns, collider_database, hear, limits, stored
 
 NAME = "memory"
 BOUND_S = 420.0
@@ -81,7 +81,7 @@ async def _take_in(
                 await asyncio.sleep(0.05)
         if number % 400 == 399:
             stand.say(f"{BATCH * (number + 1):,} of {count:,} published")
-    while await _stored(database) < count:
+    while await stored(database) < count:
         peak_mb = max(peak_mb, resident_mb(pid))
         await asyncio.sleep(0.1)
     return peak_mb
@@ -90,16 +90,6 @@ async def _take_in(
 def _bodies(there: Sequence[Campaign], count: int) -> Iterator[bytes]:
     for start, campaign in zip(range(0, count, BATCH), cycle(there), strict=False):
         yield body(campaign, start, min(BATCH, count - start))
-
-
-async def _stored(database: Database) -> int:
-    """How many places in the queue were given: to count a million rows again and again would be a
-    load of its own."""
-    async with database.connection() as connection:
-        last: int | None = await connection.fetchval(
-            "SELECT pg_sequence_last_value(pg_get_serial_sequence('messages', 'position'))"
-        )
-    return last or 0
 
 
 async def _queued(database: Database) -> int:

@@ -203,6 +203,16 @@ async def copy(url: str, times: int) -> None:
         await connection.close(timeout=10)
 
 
+async def stored(database: Database) -> int:
+    """How many places in the queue were given: to count a million rows again and again would be a
+    load of its own."""
+    async with database.connection() as connection:
+        last: int | None = await connection.fetchval(
+            "SELECT pg_sequence_last_value(pg_get_serial_sequence('messages', 'position'))"
+        )
+    return last or 0
+
+
 async def tidy(url: str) -> None:
     """What autovacuum would have done by the time that so much waits."""
     connection = await asyncpg.connect(url, server_settings={"search_path": "collider"})
