@@ -348,7 +348,9 @@ async def _set_schedules(tx: Transaction, campaigns: Sequence[Campaign]) -> None
         turns.append((*key, turn_at, campaign.closes_at, campaign.sweep_at(now)))
     await tx.sql.execute(
         """
-        UPDATE campaigns SET turn_at = new.turn_at, close_due_at = new.sweep_at,
+        UPDATE campaigns SET turn_at = new.turn_at,
+            -- What is due and has not been done stays due, however long nobody was there to do it.
+            close_due_at = CASE WHEN close_due_at <= $6 THEN close_due_at ELSE new.sweep_at END,
             ended_at = CASE WHEN new.closes_at > $6 THEN NULL
                             WHEN ended_at >= new.closes_at THEN ended_at ELSE $6 END
         FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[],
