@@ -154,8 +154,11 @@ MAY_GO_AGAIN = frozenset(
 """Receipt codes that say "not delivered: limit, or not registered yet": the same message may
 be sent once more without being a double."""
 
-SPENDS_NO_DAY = frozenset({UNREGISTERED, ATT_UNREGISTERED, RATE_EXCEEDED, ATT_RATE_EXCEEDED})
-"""Receipt codes of texts that a carrier turned away before its day quota was touched."""
+SPENDS_NO_DAY = frozenset(
+    {UNREGISTERED, ATT_UNREGISTERED, RATE_EXCEEDED, ATT_RATE_EXCEEDED, EXPIRED, QUEUE_FULL}
+)
+"""Receipt codes of texts that never reached a carrier's day quota: turned away before it was
+touched, or left in the provider's own queue."""
 
 TITLES: dict[str, str] = {
     "40001": "Not routable",
