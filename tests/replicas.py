@@ -5,7 +5,7 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from typing import Literal
+from typing import Literal, get_args
 from unittest import mock
 
 from services.collider import dispatch, worker
@@ -26,6 +26,7 @@ Fate = Literal[
 ]
 """What becomes of a call. `hangs`: it arrives, and its answer waits for `let_go`; `unconnected`:
 it never leaves, and nobody knows before `let_go`."""
+FATES: tuple[Fate, ...] = get_args(Fate)
 
 # What the ledger is told of calls that are not simply answered.
 _FAULTS = {
@@ -33,7 +34,7 @@ _FAULTS = {
     "never arrived": Fault(kind="http", status=502, bare=True),
     "busy": Fault(kind="http", status=429),
     "rejected": Fault(kind="http", status=400),
-    "day refused": Fault(kind="http", status=400),
+    "day refused": Fault(kind="http", status=403),
 }
 _REFUSALS = {"rejected": "10015", "day refused": "40016"}
 
