@@ -133,7 +133,8 @@ class Dispatcher:
                 for one in done:
                     await self._write([one], [])
                 return await self._write([], next_)
-            log.exception("result not recorded", message_id=done[0][0].message_id if done else "")
+            texts = [(text.org_id, text.carrier, text.message_id) for text, _ in done]
+            log.exception("result not recorded", texts=texts)
             return set()
 
     async def _call(self, text: Outbound, claimed_s: float) -> None:
@@ -155,6 +156,7 @@ class Dispatcher:
             log.info(
                 "call failed",
                 org_id=text.org_id,
+                carrier=text.carrier,
                 message_id=text.message_id,
                 attempt=text.attempt,
                 verdict=outcome.verdict,
