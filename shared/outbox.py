@@ -118,3 +118,15 @@ async def postpone(
         positions,
         delay_s,
     )
+
+
+async def waiting(connection: PoolConnectionProxy, *, rows_most: int) -> int:
+    """How many events wait to be published; counted in so many rows at most."""
+    count = await connection.fetchval(
+        """
+        SELECT coalesce(sum(count), 0) FROM (SELECT count FROM outbox LIMIT $1) AS waiting
+        """,
+        rows_most,
+    )
+    assert isinstance(count, int)
+    return count

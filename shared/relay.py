@@ -10,10 +10,11 @@ from shared.bus import Outgoing, Publisher, Queue, Unroutable
 from shared.database import Database
 from shared.events import EVENTS
 from shared.ids import new_id
-from shared.metrics import PUBLISHED, UNROUTABLE
+from shared.metrics import OUTBOX, PUBLISHED, UNROUTABLE
 from shared.outbox import Waiting
 
 ROWS_MOST = 200
+COUNT_MOST = 10_000
 # A row whose lease runs out is published again, and its hearers drop the second copy by its ids:
 # that is safe, only dear. So the lease is short, since what a killed replica had in its hands is
 # told only after it.
@@ -53,6 +54,12 @@ class Relay:
             if isinstance(result, BaseException):
                 raise result
         return len(rows) == ROWS_MOST
+
+    async def show(self) -> bool:
+        """Show as a metric how much waits."""
+        async with self._database.connection() as connection:
+            OUTBOX.set(await outbox.waiting(connection, rows_most=COUNT_MOST))
+        return False
 
     async def _publish(self, rows: list[Waiting]) -> list[Waiting]:
         """Publish rows that make one message; those that need not wait any longer."""

@@ -92,6 +92,7 @@ class Runtime:
         relay = Relay(self.database, self.publisher, queues)
         consumers = [self._consumer(queue) for queue in queues]
         self.work("relay", relay.step, idle_s=0.1, wake=self.database.told)
+        self.work("outbox", relay.show, idle_s=15)
         self.work("forget", self._forget, idle_s=60)
         self.health.checks["database"] = self.database.check
         self.health.checks["broker"] = self.publisher.check
