@@ -1,4 +1,8 @@
-"""Recipients' carriers, the phones in line for a look-up, and the texts that wait for them."""
+"""Recipients' carriers, the phones in line for a look-up, and the texts that wait for them.
+
+These tables grow from nothing to millions within a minute, so the statements leave the planner no
+choice but to go by key: a plan that was made while a table was empty reads all of it.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,9 +41,10 @@ async def known_carriers(tx: Transaction, phones: Collection[str]) -> dict[str, 
     """What receipts, or look-ups not too long ago, have told of these phones."""
     rows = await tx.sql.fetch(
         """
-        SELECT phone, carrier, source = 'receipt' AS corrected FROM recipients
-        JOIN unnest($1::text[]) AS key (phone) USING (phone)
-        WHERE source = 'receipt' OR known_at > $2
+        SELECT known.* FROM unnest($1::text[]) AS key (phone) CROSS JOIN LATERAL (
+            SELECT phone, carrier, source = 'receipt' AS corrected FROM recipients
+            WHERE recipients.phone = key.phone AND (source = 'receipt' OR known_at > $2)
+            LIMIT 1) AS known
         """,
         list(phones),
         await tx.now() - LOOKED_UP_FOR,
@@ -101,12 +106,13 @@ async def take(
             SET tries = tries + 1, due_at = $2::timestamptz + make_interval(secs => $5)
             FROM due WHERE look_ups.org_id = due.org_id AND look_ups.phone = due.phone
             RETURNING look_ups.org_id, look_ups.phone, asked_at, tries)
-        SELECT taken.*, recipients.carrier, EXISTS (
-            SELECT FROM messages
-            WHERE messages.org_id = taken.org_id AND messages.phone = taken.phone
-              AND status = 'unrouted' AND awaits_carrier) AS is_wanted
-        FROM taken LEFT JOIN recipients ON recipients.phone = taken.phone
-            AND (source = 'receipt' OR known_at > $6)
+        SELECT taken.*,
+               (SELECT carrier FROM recipients
+                WHERE recipients.phone = taken.phone AND (source = 'receipt' OR known_at > $6)),
+               (SELECT true FROM messages
+                WHERE messages.org_id = taken.org_id AND messages.phone = taken.phone
+                  AND status = 'unrouted' AND awaits_carrier LIMIT 1) IS NOT NULL AS is_wanted
+        FROM taken
         """,
         org_ids,
         await tx.now(),
@@ -122,9 +128,10 @@ async def lock(tx: Transaction, keys: Collection[PhoneKey]) -> None:
     """Lock phones in line, in one order for all who do, and before anything that hangs on them."""
     await tx.sql.execute(
         """
-        SELECT FROM look_ups JOIN unnest($1::text[], $2::text[]) AS key (org_id, phone)
-            USING (org_id, phone)
-        ORDER BY org_id, phone FOR UPDATE OF look_ups
+        SELECT FROM unnest($1::text[], $2::text[]) AS key (org_id, phone) CROSS JOIN LATERAL (
+            SELECT FROM look_ups
+            WHERE look_ups.org_id = key.org_id AND look_ups.phone = key.phone
+            LIMIT 1 FOR UPDATE) AS one
         """,
         *columns(sorted(keys), 2),
     )
@@ -167,10 +174,13 @@ async def lock_waiting(
         """
         SELECT org_id, message_id, campaign_id, kind, channel, found.carrier, phone, segments,
                queued_at, false AS awaits_carrier
-        FROM messages JOIN unnest($1::text[], $2::text[], $3::text[])
-            AS found (org_id, phone, carrier) USING (org_id, phone)
-        WHERE status = 'unrouted' AND awaits_carrier
-        LIMIT $4 FOR UPDATE OF messages SKIP LOCKED
+        FROM unnest($1::text[], $2::text[], $3::text[]) AS found (org_id, phone, carrier)
+        CROSS JOIN LATERAL (
+            SELECT message_id, campaign_id, kind, channel, segments, queued_at FROM messages
+            WHERE messages.org_id = found.org_id AND messages.phone = found.phone
+              AND status = 'unrouted' AND awaits_carrier
+            LIMIT $4 FOR UPDATE SKIP LOCKED) AS waiting
+        LIMIT $4
         """,
         *columns([(*key, carrier) for key, carrier in sorted(carriers.items())], 3),
         most,
@@ -183,10 +193,10 @@ async def leave(tx: Transaction, keys: Collection[PhoneKey]) -> None:
     await tx.sql.execute(
         """
         WITH key AS (
-            SELECT org_id, phone, EXISTS (
-                SELECT FROM messages
+            SELECT org_id, phone, (
+                SELECT true FROM messages
                 WHERE messages.org_id = key.org_id AND messages.phone = key.phone
-                  AND status = 'unrouted' AND awaits_carrier) AS is_wanted
+                  AND status = 'unrouted' AND awaits_carrier LIMIT 1) IS NOT NULL AS is_wanted
             FROM unnest($1::text[], $2::text[]) AS key (org_id, phone)),
         left_over AS (
             UPDATE look_ups SET due_at = $3 FROM key
@@ -217,7 +227,9 @@ async def correct(tx: Transaction, receipts: Sequence[Receipt]) -> int:
         JOIN unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[]) WITH ORDINALITY
             AS said (org_id, message_id, attempt, provider_id, carrier, place)
             USING (org_id, message_id, attempt)
-        LEFT JOIN recipients AS stored USING (phone)
+        LEFT JOIN LATERAL (
+            SELECT carrier, source FROM recipients WHERE recipients.phone = messages.phone
+            LIMIT 1) AS stored ON true
         WHERE CASE WHEN stored.source = 'receipt' THEN stored.carrier <> said.carrier
                    ELSE messages.carrier <> said.carrier OR stored.carrier <> said.carrier END
           AND (messages.provider_id IS NULL OR said.provider_id IS NULL
