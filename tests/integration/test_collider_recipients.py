@@ -232,8 +232,15 @@ async def test_a_refusal_rests_look_ups_alone_and_uses_up_no_phones_tries(
     await launched.run(31)
     assert launched.sent_by() == ["att"]
     assert len(launched.directory.asked) > 9
-    launched.directory.answer = launched.directory.right
+
+    async def fails(_: str) -> LookUp:
+        return telnyx.looked_up(500, {}, b"")
+
+    # Its own first failure, after all of these, is not its last try.
+    launched.directory.answer = fails
     await launched.run(4)
+    launched.directory.answer = launched.directory.right
+    await launched.run(8)
     assert launched.sent_by() == ["att", "tmobile"]
 
 
