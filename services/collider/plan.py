@@ -103,6 +103,8 @@ class Bucket:
     """What is imposed on use cases whose texts the carrier refused as too fast."""
     shut: Mapping[tuple[Scope, Channel], datetime] = field(default_factory=dict)
     """Use cases whose lanes were left out, having no room of their own, and until when."""
+    cursors: Mapping[int, int] = field(default_factory=dict)
+    """By lane: nothing is queued at or before this position."""
 
     @property
     def key(self) -> tuple[str, str]:

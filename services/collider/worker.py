@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -12,11 +12,13 @@ from prometheus_client import Histogram
 from services.collider import outcomes
 from services.collider.dispatch import Dispatcher
 from services.collider.domain import Outbound
+from services.collider.lookout import Lookout
 from services.collider.pace import over
 from services.collider.plan import Bucket, Plan, Room, ask, paced, plan
-from services.collider.store import claims, results
-from services.collider.store.claims import BucketKey
+from services.collider.standing import Standing, followed
+from services.collider.store import claims, due, paces, results, standings
 from services.collider.store.results import Ended
+from services.collider.store.standings import BucketKey
 from shared.database import Database, Transaction
 
 BUCKETS_MOST = 200
@@ -37,6 +39,7 @@ class Claimer:
     def __init__(self, database: Database, dispatcher: Dispatcher) -> None:
         self._database = database
         self._dispatcher = dispatcher
+        self._lookout = Lookout()
 
     async def step(self) -> bool:
         """Claim from the buckets that are due, as much as can be called at once; whether there
@@ -45,7 +48,7 @@ class Claimer:
             return False
         with CLAIM_S.time():
             async with self._database.transaction() as tx:
-                claim = await _claim(tx, self._dispatcher)
+                claim = await _claim(tx, self._dispatcher, self._lookout)
         self._dispatcher.take(claim.texts, claim.started_s)
         return claim.found
 
@@ -55,39 +58,68 @@ class _Claim:
     """What was claimed, and the monotonic time just before the instant it is charged to."""
 
     found: bool
-    texts: list[Outbound]
+    texts: list[Outbound] = field(default_factory=list)
     started_s: float = 0.0
 
 
-async def _claim(tx: Transaction, hands: Dispatcher) -> _Claim:
-    paused_until = await claims.paused_until(tx, hands.provider_name)
-    if paused_until is not None and await tx.now() < paused_until:
-        return _Claim(found=False, texts=[])
-    keys = await claims.lock_due(
-        tx, await tx.now(), most=min(BUCKETS_MOST, hands.free), without=hands.crowding
+async def _claim(tx: Transaction, hands: Dispatcher, lookout: Lookout) -> _Claim:
+    paused_until = await due.paused_until(tx, hands.provider_name)
+    now = await tx.now()
+    if paused_until is not None and now < paused_until:
+        return _Claim(found=False)
+    floor = lookout.floor()
+    found = await due.lock_due(
+        tx, now, floor=floor, most=min(BUCKETS_MOST, hands.free), without=hands.crowding
     )
-    if not keys:
-        return _Claim(found=False, texts=[])
+    if not hands.crowding:
+        lookout.saw(found, now)
+    if not found.keys:
+        return _Claim(found=False)
     started_s = time.monotonic()
     # The locks may have been waited for: room is counted from after them.
     now = await tx.now(afresh=True)
-    await claims.consume_wakes(tx, keys)
-    most = _shares(keys, hands)
-    buckets = await claims.read_buckets(tx, keys, now)
+    woken, positions = await due.consume_wakes(tx, found.keys, floor=floor)
+    # Another replica may have been there between the finding and the locking.
+    before = {
+        key: one
+        for key, one in (await standings.read(tx, found.keys)).items()
+        if key in woken or (one.due_at is not None and one.due_at <= now)
+    }
+    if not before:
+        return _Claim(found=True)
+    most = _shares(list(before), hands)
+    buckets = await standings.read_buckets(tx, before, positions, now)
     try:
         plans = await _plan(tx, buckets, now, most=most)
     except (ArithmeticError, LookupError, TypeError, ValueError):
         plans = await _plan_one_by_one(tx, buckets, now, most=most)
-    chosen = [one for _, planned in plans for one in planned.chosen]
+    chosen = [one for planned in plans.values() for one in planned.chosen]
     texts = await claims.claim(tx, chosen, now, lease_s=CLAIM_LEASE_S) if chosen else []
     if len(texts) < len(chosen):
         # Some were withdrawn or ended after they had been read: no day is charged for them.
         claimed = {(text.org_id, text.message_id) for text in texts}
-        for _, planned in plans:
+        for planned in plans.values():
             planned.chosen = [one for one in planned.chosen if one.candidate.key in claimed]
-    await claims.write_plans(tx, plans, now)
-    await _refuse(tx, [planned for _, planned in plans])
+    await _write_down(tx, buckets, before, plans, now)
     return _Claim(True, texts, started_s)
+
+
+async def _write_down(
+    tx: Transaction,
+    buckets: Sequence[Bucket],
+    before: Mapping[BucketKey, Standing],
+    plans: Mapping[BucketKey, Plan],
+    now: datetime,
+) -> None:
+    after = {one.key: followed(before[one.key], one, plans[one.key], now) for one in buckets}
+    await standings.write(tx, after, now)
+    lifted = [(*key, *pace) for key, planned in plans.items() for pace in planned.lifted]
+    if lifted:
+        await paces.lift(tx, lifted)
+    emptied = [lane_id for planned in plans.values() for lane_id in planned.emptied]
+    if emptied:
+        await claims.empty(tx, emptied)
+    await _refuse(tx, list(plans.values()))
 
 
 def _shares(keys: Sequence[BucketKey], hands: Dispatcher) -> dict[BucketKey, int]:
@@ -102,7 +134,7 @@ def _shares(keys: Sequence[BucketKey], hands: Dispatcher) -> dict[BucketKey, int
 
 async def _plan(
     tx: Transaction, buckets: Sequence[Bucket], now: datetime, *, most: Mapping[BucketKey, int]
-) -> list[tuple[BucketKey, Plan]]:
+) -> dict[BucketKey, Plan]:
     """Read what may go from each bucket that the carrier has not put to rest, and choose."""
     resting = {bucket.key: Plan(due_at=bucket.paused_until) for bucket in buckets}
     awake = [paced(one, now) for one in buckets if not one.is_paused(now)]
@@ -111,26 +143,27 @@ async def _plan(
     rooms = {bucket.key: Room(bucket, now) for bucket in looked}
     asked = {bucket.key: ask(bucket, rooms[bucket.key], most=most[bucket.key]) for bucket in looked}
     wanted = {lane_id: count for one in asked.values() for lane_id, count in one.items() if count}
-    found = await claims.heads(tx, wanted) if wanted else {}
+    cursors = {lane_id: at for bucket in looked for lane_id, at in bucket.cursors.items()}
+    found = await claims.heads(tx, wanted, cursors) if wanted else {}
     for bucket in looked:
         key = bucket.key
         resting[key] = plan(bucket, rooms[key], asked[key], found, now, most=most[key])
     for bucket in buckets:
         resting[bucket.key].lifted = over(bucket.told, bucket.default, bucket.paces, now)
-    return list(resting.items())
+    return resting
 
 
 async def _plan_one_by_one(
     tx: Transaction, buckets: Sequence[Bucket], now: datetime, *, most: Mapping[BucketKey, int]
-) -> list[tuple[BucketKey, Plan]]:
+) -> dict[BucketKey, Plan]:
     """A bucket that no rule can make sense of rests for a minute, and must not hold up others."""
-    plans: list[tuple[BucketKey, Plan]] = []
+    plans: dict[BucketKey, Plan] = {}
     for bucket in buckets:
         try:
-            plans += await _plan(tx, [bucket], now, most=most)
+            plans |= await _plan(tx, [bucket], now, most=most)
         except (ArithmeticError, LookupError, TypeError, ValueError):
             log.exception("bucket not planned", org_id=bucket.org_id, carrier=bucket.carrier)
-            plans.append((bucket.key, Plan(due_at=now + NOT_PLANNED)))
+            plans[bucket.key] = Plan(due_at=now + NOT_PLANNED)
     return plans
 
 

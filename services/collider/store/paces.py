@@ -98,23 +98,3 @@ async def refused(tx: Transaction, attempts: Collection[AttemptKey]) -> list[Ref
         *columns(sorted(attempts), 3),
     )
     return [Refused(**row) for row in rows]
-
-
-async def handed_over(tx: Transaction, keys: Collection[BucketKey]) -> Mapping[BucketKey, float]:
-    """About how many texts these buckets have handed over in the last 60 seconds: those of this
-    minute of the clock, and of the one before the part that is not over for so long."""
-    rows = await tx.sql.fetch(
-        """
-        SELECT org_id, carrier, (CASE
-            WHEN age < 1 THEN this_minute + last_minute * (1 - age)
-            WHEN age < 2 THEN this_minute * (2 - age)
-            ELSE 0 END)::float8 AS count
-        FROM buckets JOIN unnest($1::text[], $2::text[]) AS key (org_id, carrier)
-            USING (org_id, carrier)
-        CROSS JOIN LATERAL (
-            SELECT coalesce(extract(epoch FROM $3 - minute_at) / 60, 2) AS age) AS minute
-        """,
-        *columns(keys, 2),
-        await tx.now(),
-    )
-    return {(row["org_id"], row["carrier"]): row["count"] for row in rows}

@@ -233,11 +233,10 @@ async def _give_back(tx: Transaction, rows: Sequence[Record]) -> None:
                 back[key] = back.get(key, 0) + row["segments"]
     await tx.sql.execute(
         """
-        UPDATE day_quotas SET given_back = given_back + new.segments
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::int[])
-            AS new (org_id, carrier, use_case_id, day, segments)
-        WHERE day_quotas.org_id = new.org_id AND day_quotas.carrier = new.carrier
-          AND day_quotas.use_case_id = new.use_case_id AND day_quotas.day = new.day
+        INSERT INTO day_quotas AS known (org_id, carrier, use_case_id, day, given_back)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::int[])
+        ON CONFLICT (org_id, carrier, use_case_id, day) DO UPDATE
+        SET given_back = known.given_back + excluded.given_back
         """,
         *columns([(*key, segments) for key, segments in sorted(back.items())], 5),
     )
@@ -278,11 +277,13 @@ async def fill_days(tx: Transaction, attempts: Collection[AttemptKey]) -> None:
     """
     await tx.sql.execute(
         """
-        UPDATE day_quotas SET full_at = coalesce(full_at, $4)
+        INSERT INTO day_quotas AS known (org_id, carrier, use_case_id, day, full_at)
+        SELECT DISTINCT messages.org_id, messages.carrier, '', messages.quota_day, $4::timestamptz
         FROM unnest($1::text[], $2::text[], $3::int[]) AS key (org_id, message_id, attempt)
         JOIN messages USING (org_id, message_id, attempt)
-        WHERE day_quotas.org_id = messages.org_id AND day_quotas.carrier = messages.carrier
-          AND day_quotas.use_case_id = '' AND day_quotas.day = messages.quota_day
+        WHERE messages.quota_day IS NOT NULL
+        ON CONFLICT (org_id, carrier, use_case_id, day) DO UPDATE
+        SET full_at = coalesce(known.full_at, excluded.full_at)
         """,
         *columns(sorted(attempts), 3),
         await tx.now(),
