@@ -11,10 +11,10 @@ from aiohttp import web
 
 from services.collider.domain import NEVER
 from services.collider.plan import CHANNELS, Bucket
+from services.collider.standing import Standing
 from services.collider.state import Waiting, left_today, meter_of, room_of, state_of, waits_for
-from services.collider.store import claims, survey
-from services.collider.store.claims import BucketKey
-from services.collider.store.survey import Standing
+from services.collider.store import standings, survey
+from services.collider.store.standings import BucketKey
 from shared.database import Database, Transaction
 from shared.http import Problem
 from shared.rules.hours import civil_day
@@ -77,9 +77,9 @@ async def _buckets(
     if not keys:
         return []
     now = await tx.now()
-    buckets = {bucket.key: bucket for bucket in await claims.read_buckets(tx, keys, now)}
-    waiting = await survey.waiting(tx, keys, now)
-    standing = await survey.standing(tx, keys)
+    standing = await standings.read(tx, keys)
+    buckets = {one.key: one for one in await standings.read_buckets(tx, standing, {}, now)}
+    waiting = await survey.waiting(tx, standing, now)
     return [
         _bucket(buckets[key], waiting[key], standing[key], now, scopes_most=scopes_most)
         for key in keys
@@ -94,7 +94,7 @@ def _bucket(
     *,
     scopes_most: int | None,
 ) -> dict[str, Any]:
-    state = state_of(bucket, waiting, standing.handed, now)
+    state = state_of(bucket, waiting, standing, now)
     limits = sorted(bucket.told.values(), key=lambda one: one.use_case_id) or [bucket.default]
     return {
         "org_id": bucket.org_id,

@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from services.collider.pace import over
 from services.collider.plan import Bucket, Lane, Room, Scope, paced
+from services.collider.standing import Standing
 from shared.events import BucketState
 from shared.fields import Channel
 from shared.rules import meters
 from shared.rules.hours import civil_day
 from shared.rules.limits import ORGANIZATION, Limits
 from shared.rules.meters import Meter
-
-MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +32,6 @@ class Waiting:
     oldest_reply_at: datetime | None
     opens_at: datetime | None
     """When the next of the lanes that are closed opens; None: none will by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Handed:
-    """How many texts were handed over in the minute of the clock that began at `minute_at`, and in
-    the one before."""
-
-    minute_at: datetime | None
-    this_minute: int
-    last_minute: int
-
-    def sent_per_minute(self, now: datetime) -> int:
-        """Texts in the last 60 seconds: as if the earlier minute's had been spread over it."""
-        if self.minute_at is None:
-            return 0
-        passed, share = divmod((now - self.minute_at) / MINUTE, 1)
-        if passed < 1:
-            return round(self.this_minute + self.last_minute * (1 - share))
-        return round(self.this_minute * (1 - share)) if passed < 2 else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +67,9 @@ class State:
         )
 
 
-def state_of(bucket: Bucket, waiting: Sequence[Waiting], handed: Handed, now: datetime) -> State:
+def state_of(
+    bucket: Bucket, waiting: Sequence[Waiting], standing: Standing, now: datetime
+) -> State:
     """How a bucket is doing now."""
     limits = own_limits(bucket)
     oldest = [one.oldest_queued_at for one in waiting if one.oldest_queued_at is not None]
@@ -100,7 +82,7 @@ def state_of(bucket: Bucket, waiting: Sequence[Waiting], handed: Handed, now: da
         ready=sum(one.open for one in going(bucket, waiting, now)),
         oldest_queued_at=min(oldest, default=None),
         oldest_reply_at=min(replies, default=None),
-        sent_per_minute=handed.sent_per_minute(now),
+        sent_per_minute=round(standing.handed_over(now)),
         per_minute=limits.sms_per_minute if limits else None,
         room=room_of(bucket, limits, "sms", now) if limits else None,
         day_quota_left=left_today(bucket, limits, now) if limits else None,

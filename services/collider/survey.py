@@ -9,9 +9,9 @@ from prometheus_client import Histogram
 
 from services.collider.gauges import BUCKETS
 from services.collider.state import State, state_of
-from services.collider.store import claims
+from services.collider.store import standings
 from services.collider.store import survey as store
-from services.collider.store.claims import BucketKey
+from services.collider.store.standings import BucketKey
 from services.collider.store.survey import Round
 from shared.database import Database, Transaction
 
@@ -104,13 +104,10 @@ def _rested(at: Round, now: datetime, took_s: float, up_to: BucketKey | None) ->
 async def look(tx: Transaction, keys: Sequence[BucketKey]) -> list[State]:
     """How these buckets are doing now."""
     now = await tx.now(afresh=True)
-    buckets = await claims.read_buckets(tx, keys, now)
-    waiting = await store.waiting(tx, keys, now)
-    standing = await store.standing(tx, keys)
-    return [
-        state_of(bucket, waiting[bucket.key], standing[bucket.key].handed, now)
-        for bucket in buckets
-    ]
+    standing = await standings.read(tx, keys)
+    buckets = await standings.read_buckets(tx, standing, {}, now)
+    waiting = await store.waiting(tx, standing, now)
+    return [state_of(bucket, waiting[bucket.key], standing[bucket.key], now) for bucket in buckets]
 
 
 async def _tell(tx: Transaction, keys: Sequence[BucketKey]) -> None:

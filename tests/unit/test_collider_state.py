@@ -7,7 +7,8 @@ import pytest
 
 from services.collider.pace import Pace
 from services.collider.plan import Bucket, Quota
-from services.collider.state import Handed, State, Waiting, state_of, waits_for
+from services.collider.standing import Standing
+from services.collider.state import State, Waiting, state_of, waits_for
 from shared.fields import Carrier, Channel
 from shared.rules import meters
 from shared.rules.limits import CAUTIOUS, ORGANIZATION, Limits
@@ -16,7 +17,7 @@ from shared.rules.meters import Meter
 # Noon in Los Angeles.
 NOW = datetime(2026, 10, 20, 19, tzinfo=UTC)
 TODAY = date(2026, 10, 20)
-NOBODY = Handed(None, 0, 0)
+NOBODY = Standing()
 OPENS_AT = NOW + timedelta(hours=20)
 
 
@@ -60,8 +61,8 @@ def waiting(queued: int = 10, *, may_go: int = 10, replies: int = 0, held: int =
     )  # fmt: skip
 
 
-def state(one: Bucket, *texts: Waiting, handed: Handed = NOBODY) -> State:
-    return state_of(one, texts, handed, NOW)
+def state(one: Bucket, *texts: Waiting, standing: Standing = NOBODY) -> State:
+    return state_of(one, texts, standing, NOW)
 
 
 # --- room and rate ---------------------------------------------------------------------------
@@ -123,8 +124,9 @@ def test_a_day_that_the_carrier_has_closed_has_nothing_left_even_without_a_cap()
 )
 def test_the_rate_slides_from_one_minute_to_the_next(minute_at: datetime, sent: int) -> None:
     at_its_begin = minute_at == NOW
-    handed = Handed(minute_at, 0 if at_its_begin else 10, 40)
-    assert handed.sent_per_minute(NOW) == sent
+    this_minute = 0 if at_its_begin else 10
+    standing = Standing(minute_at=minute_at, this_minute=this_minute, last_minute=40)
+    assert round(standing.handed_over(NOW)) == sent
 
 
 def test_a_bucket_whose_carrier_said_too_fast_is_slowed() -> None:

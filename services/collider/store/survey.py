@@ -8,8 +8,9 @@ from typing import Any
 from asyncpg import Record
 
 from services.collider.domain import NEVER
-from services.collider.state import Handed, State, Waiting
-from services.collider.store.claims import BucketKey
+from services.collider.standing import Standing
+from services.collider.state import State, Waiting
+from services.collider.store.standings import BucketKey
 from shared.database import Transaction, columns
 
 STATE = tuple(field.name for field in fields(State))
@@ -93,7 +94,9 @@ async def buckets_after(
         FROM buckets LEFT JOIN bucket_states AS state USING (org_id, carrier)
         WHERE (org_id, carrier) > ($1, $2) AND coalesce(state.told_at <= $3, true)
           AND ($4 OR state.backlog > 0 OR state.sent_per_minute > 0 OR state.slowed
-               OR buckets.minute_at >= $5
+               OR (SELECT minute_at >= $5 FROM standings
+                   WHERE standings.org_id = buckets.org_id AND standings.carrier = buckets.carrier
+                   ORDER BY version DESC LIMIT 1)
                OR EXISTS (SELECT FROM lanes WHERE lanes.org_id = buckets.org_id
                           AND lanes.carrier = buckets.carrier AND backlog)
                OR EXISTS (SELECT FROM wakes WHERE wakes.org_id = buckets.org_id
@@ -114,7 +117,7 @@ async def buckets_after(
 
 
 async def waiting(
-    tx: Transaction, keys: Sequence[BucketKey], now: datetime
+    tx: Transaction, standings: Mapping[BucketKey, Standing], now: datetime
 ) -> Mapping[BucketKey, list[Waiting]]:
     """What is queued in these buckets, by use case and channel.
 
@@ -129,11 +132,12 @@ async def waiting(
             SELECT lane_id, min(position) AS position FROM wakes JOIN key USING (org_id, carrier)
             WHERE lane_id IS NOT NULL GROUP BY lane_id),
         lane AS (
-            SELECT lanes.*, least(cursor, position - 1) AS starts
+            SELECT lanes.*, least(coalesce(cursor, 0), position - 1) AS starts
             FROM lanes JOIN key USING (org_id, carrier) LEFT JOIN woken USING (lane_id)
+            LEFT JOIN unnest($6::bigint[], $7::bigint[]) AS read (lane_id, cursor) USING (lane_id)
             WHERE backlog
             UNION ALL
-            SELECT lanes.*, least(cursor, position - 1) FROM woken JOIN lanes USING (lane_id)
+            SELECT lanes.*, position - 1 FROM woken JOIN lanes USING (lane_id)
             WHERE NOT backlog),
         seen AS (
             SELECT lane.*, queued.count, head.recorded_at,
@@ -160,43 +164,18 @@ async def waiting(
                      AND coalesce(held_until < $4, true)) AS opens_at
         FROM seen GROUP BY org_id, carrier, use_case_id, channel ORDER BY use_case_id, channel
         """,
-        *columns(keys, 2),
+        *columns(list(standings), 2),
         now,
         NEVER,
         COUNT_MOST,
+        *columns([read for one in standings.values() for read in one.cursors.items()], 2),
     )
-    found: dict[BucketKey, list[Waiting]] = {key: [] for key in keys}
+    found: dict[BucketKey, list[Waiting]] = {key: [] for key in standings}
     for row in rows:
         found[row["org_id"], row["carrier"]].append(
             Waiting(**{name: row[name] for name in Waiting.__slots__})
         )
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What the bucket's row says besides what a plan reads."""
-
-    due_at: datetime | None
-    handed: Handed
-
-
-async def standing(tx: Transaction, keys: Sequence[BucketKey]) -> Mapping[BucketKey, Standing]:
-    """What these buckets' rows say."""
-    rows = await tx.sql.fetch(
-        """
-        SELECT org_id, carrier, due_at, minute_at, this_minute, last_minute
-        FROM buckets JOIN unnest($1::text[], $2::text[]) AS key (org_id, carrier)
-            USING (org_id, carrier)
-        """,
-        *columns(keys, 2),
-    )
-    return {
-        (row["org_id"], row["carrier"]): Standing(
-            row["due_at"], Handed(row["minute_at"], row["this_minute"], row["last_minute"])
-        )
-        for row in rows
-    }
 
 
 # --- what was seen ---------------------------------------------------------------------------
