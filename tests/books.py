@@ -142,6 +142,19 @@ def _agrees(status: str, attempts: int, told: Mapping[type[MessageOutcome], int]
     )
 
 
+# What is spent of the days around now stands with the bucket; of days that are over, and what was
+# given back, beside it.
+_QUOTAS = """
+    SELECT org_id, carrier, use_case_id, day, sum(spent) AS spent, sum(given_back) AS given_back
+    FROM (
+        SELECT org_id, carrier, use_case_id, day, spent, given_back FROM day_quotas
+        UNION ALL
+        SELECT org_id, carrier, one->>0, (one->>1)::date, (one->>2)::int, 0
+        FROM standings CROSS JOIN LATERAL jsonb_array_elements(spent) AS one) AS entry
+    GROUP BY org_id, carrier, use_case_id, day
+"""
+
+
 async def imbalances(engine: Engine, said: Said) -> list[str]:
     """I6: what each day was charged and not given back is what went, or may have gone, on it."""
     last: dict[Key, Entry] = {}
@@ -157,7 +170,7 @@ async def imbalances(engine: Engine, said: Said) -> list[str]:
         used[(*bucket, "", row["quota_day"])] += row["segments"]
         used[(*bucket, row["use_case_id"], row["use_case_quota_day"])] += row["segments"]
     async with engine.database.connection() as connection:
-        quotas = await connection.fetch("SELECT * FROM day_quotas")
+        quotas = await connection.fetch(_QUOTAS)
     for quota in quotas:
         key = (quota["org_id"], quota["carrier"], quota["use_case_id"], quota["day"])
         if quota["spent"] - quota["given_back"] != used.pop(key, 0):

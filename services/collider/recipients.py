@@ -17,7 +17,7 @@ from services.collider import carriers, intake
 from services.collider.carriers import LookUp, NotLookedUp
 from services.collider.domain import Receipt
 from services.collider.providers import CarrierLookUp
-from services.collider.store import claims, recipients, results
+from services.collider.store import due, recipients, results
 from services.collider.store import intake as intake_store
 from services.collider.store.recipients import Asked
 from shared.database import PASSING, Database, Transaction
@@ -91,7 +91,7 @@ class LookUps:
         now = await tx.now()
         overdue_by = now - carriers.SILENCE_MOST
         is_silent = self._silent_since is not None and self._silent_since <= overdue_by
-        paused_until = await claims.paused_until(tx, self._account)
+        paused_until = await due.paused_until(tx, self._account)
         is_paused = paused_until is not None and now < paused_until
         if is_paused and not is_silent:
             return []
