@@ -31,7 +31,7 @@ _OF_A_BUCKET: tuple[tuple[str, str, Callable[[State, datetime], float | None]], 
     ),
     (
         "sluice_bucket_oldest_reply_waiting_seconds",
-        "How long the oldest reply queued has waited",
+        "How long the oldest reply of an open campaign has waited",
         lambda state, now: _waited_s(state.oldest_reply_at, now) or 0.0,
     ),
     (

@@ -30,6 +30,7 @@ class Waiting:
     """And so many are held, because the carrier does not know the number."""
     oldest_queued_at: datetime | None
     oldest_reply_at: datetime | None
+    """Of the replies that may go now: at night all wait, and nobody has to wonder."""
     opens_at: datetime | None
     """When the next of the lanes that are closed opens; None: none will by itself."""
 

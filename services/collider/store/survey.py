@@ -158,7 +158,8 @@ async def waiting(
                coalesce(sum(count) FILTER (WHERE is_open AND NOT is_held), 0)::int AS open,
                coalesce(sum(count) FILTER (WHERE is_held), 0)::int AS held,
                min(recorded_at) AS oldest_queued_at,
-               min(recorded_at) FILTER (WHERE kind = 'reply') AS oldest_reply_at,
+               min(recorded_at) FILTER (
+                   WHERE kind = 'reply' AND is_open AND NOT is_held) AS oldest_reply_at,
                min(greatest(opens_at, held_until)) FILTER (
                    WHERE greatest(opens_at, held_until) > $3 AND opens_at < $4
                      AND coalesce(held_until < $4, true)) AS opens_at
