@@ -207,7 +207,12 @@ async def _route(tx: Transaction, found: Sequence[_Settled]) -> None:
     what another transaction has in its hands, keeps its phone in the line."""
     if not found:
         return
-    by_key = {one.asked.key: one.carrier for one in found}
+    # A receipt may have come while the look-up was under way.
+    known = await recipients.known_carriers(tx, {one.asked.phone for one in found})
+    by_key = {
+        one.asked.key: carriers.carrier_of(one.carrier, known.get(one.asked.phone)) or one.carrier
+        for one in found
+    }
     texts = await recipients.lock_waiting(tx, by_key, most=TEXTS_MOST)
     if texts:
         places = await intake.place(tx, texts)

@@ -207,7 +207,7 @@ async def test_no_look_up_keeps_a_text_for_more_than_two_minutes(launched: Story
     for index, answer in enumerate((fails, refuses)):
         launched.directory.answer = answer
         await launched.queue(phone("tmobile", 10 + index))
-        await launched.run(125)
+        await launched.run(125, every_s=1)
     # For want of a better word; and it is not remembered as one.
     assert launched.sent_by() == ["other", "other"]
     assert await launched.in_line() == 0
@@ -229,7 +229,9 @@ async def test_a_refusal_rests_look_ups_alone_and_uses_up_no_phones_tries(
     await launched.run(1)
     assert len(launched.directory.asked) == 1
     await launched.queue(phone("att", 5), carrier="att")
-    await launched.run(31)
+    await launched.run(1)
+    assert launched.sent_by() == ["att"]
+    await launched.run(30, every_s=0.5)
     assert launched.sent_by() == ["att"]
     assert len(launched.directory.asked) > 9
 
@@ -491,9 +493,30 @@ async def test_a_receipt_corrects_a_look_up_and_no_look_up_a_receipt(launched: S
     assert launched.sent_by() == ["att", "tmobile"]
     launched.collider.clock.advance(40 * 86_400)
     await launched.queue(NEW, kind="reply")
+    await launched.queue(NEW, kind="reply", carrier="verizon")
     await launched.run(2)
-    assert launched.sent_by()[2:] == ["tmobile"]
+    assert launched.sent_by()[2:] == ["tmobile", "tmobile"]
     assert len(launched.directory.asked) == 1
+
+
+async def test_a_receipt_that_comes_while_a_look_up_is_under_way_counts_more(
+    launched: Story,
+) -> None:
+    told = asyncio.Event()
+
+    async def wrong_and_late(_: str) -> LookUp:
+        await told.wait()
+        return launched.directory.named("AT&T")
+
+    launched.directory.answer = wrong_and_late
+    await launched.queue(NEW)
+    await launched.run(1)
+    await launched.queue(NEW, carrier="verizon")
+    await launched.run(2)
+    told.set()
+    await launched.run(2)
+    assert launched.sent_by() == ["verizon", "tmobile"]
+    assert await launched.rows("SELECT carrier, source FROM recipients") == [("tmobile", "receipt")]
 
 
 async def test_what_went_by_other_for_want_of_a_look_up_is_corrected_by_its_receipt(
@@ -504,7 +527,7 @@ async def test_what_went_by_other_for_want_of_a_look_up_is_corrected_by_its_rece
 
     launched.directory.answer = fails
     await launched.queue(NEW)
-    await launched.run(110)
+    await launched.run(110, every_s=1)
     await launched.queue(NEW)
     await launched.run(2)
     assert launched.sent_by() == ["other", "tmobile"]
