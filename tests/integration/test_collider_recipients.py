@@ -206,10 +206,11 @@ async def test_no_look_up_keeps_a_text_for_more_than_two_minutes(launched: Story
 
     for index, answer in enumerate((fails, refuses)):
         launched.directory.answer = answer
-        await launched.queue(phone("tmobile", 10 + index))
+        await launched.queue(phone("other", 10 + index))
         await launched.run(125, every_s=1)
-    # For want of a better word; and it is not remembered as one.
     assert launched.sent_by() == ["other", "other"]
+    # For want of a better word; and it is not remembered as one.
+    assert await launched.rows("SELECT * FROM recipients") == []
     assert await launched.in_line() == 0
     launched.directory.answer = launched.directory.right
     launched.collider.clock.advance(60)
