@@ -30,12 +30,14 @@ from shared.rules.hours import Window
 
 class Event(BaseModel):
     """One fact. `lane` says which of a service's queues it waits in, `kept` whether it waits in the
-    outbox while nobody listens."""
+    outbox while nobody listens, `remembered` whether hearers know a second copy by the event's id:
+    else by what it says."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     # A million texts must never hold up the one event that closes a window.
     lane: ClassVar[Literal["facts", "messages"]] = "facts"
     kept: ClassVar[bool] = True
+    remembered: ClassVar[bool] = True
 
     org_id: Id
 
@@ -232,6 +234,9 @@ class CampaignHeld(CampaignEvent):
 
 class MessageQueued(MessageEvent):
     """A text that is to go out. `carrier` is the recipient's, where it is known."""
+
+    # Its message id guards it for as long as the message is kept, which is longer.
+    remembered: ClassVar[bool] = False
 
     kind: Kind
     channel: Channel

@@ -48,8 +48,10 @@ class Relay:
         }
         kept = [row.position for row in rows if row.position not in published]
         async with self._database.connection() as connection:
-            await outbox.delete(connection, list(published))
-            await outbox.postpone(connection, kept, delay_s=RETRY_S)
+            if published:
+                await outbox.delete(connection, list(published))
+            if kept:
+                await outbox.postpone(connection, kept, delay_s=RETRY_S)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
