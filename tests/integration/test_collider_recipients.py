@@ -1,97 +1,24 @@
 """Recipients' carriers, in virtual time: told, looked up, corrected by what receipts say."""
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
 from services.collider.carriers import LookUp, NotLookedUp
 from services.collider.handlers import queue_messages
 from services.collider.providers import telnyx
-from services.collider.recipients import LookUps, correct
-from services.sandbox.messages import CARRIER_NAMES
+from services.collider.recipients import LookUps
 from shared.events import (
     CampaignArchived,
     ContactOptedOut,
-    MessageDelivered,
     MessageFailed,
-    MessageQueued,
-    MessageSent,
     QueueWithdrawn,
     WindowClosed,
 )
 from tests.engine import EVENING, MORNING, Engine, phone
-
-NEW = "+13034000001"
-
-
-class Directory:
-    """Telnyx's look-up, of the sandbox's phones; `answer` may stand in its way."""
-
-    name = "telnyx"
-
-    def __init__(self, collider: Engine) -> None:
-        self._collider = collider
-        self.asked: list[str] = []
-        self.answer: Callable[[str], Awaitable[LookUp]] = self.right
-
-    async def look_up(self, phone: str) -> LookUp:
-        self.asked.append(phone)
-        return await self.answer(phone)
-
-    async def right(self, phone: str) -> LookUp:
-        return self.named(CARRIER_NAMES[self._collider.world.phones.carrier_of(phone)])
-
-    @staticmethod
-    def named(name: str | None, line: str = "mobile") -> LookUp:
-        carrier = {"name": name, "normalized_carrier": None, "type": line}
-        return telnyx.looked_up(200, {}, json.dumps({"data": {"carrier": carrier}}).encode())
-
-
-class Story:
-    """A collider and its look-ups."""
-
-    def __init__(self, collider: Engine) -> None:
-        self.collider = collider
-        self.directory = Directory(collider)
-        self.look_ups = LookUps(collider.database, self.directory)
-
-    async def look_up(self) -> None:
-        """Look up what is due at this instant."""
-        more = True
-        while more:
-            more = await self.look_ups.step()
-            for _ in range(3):
-                await asyncio.sleep(0)
-
-    async def run(self, seconds: float, *, every_s: float = 0.25) -> None:
-        until = self.collider.now + timedelta(seconds=seconds)
-        while self.collider.now < until:
-            self.collider.clock.advance(every_s)
-            await self.look_up()
-            await self.collider.step()
-
-    async def queue(self, *phones: str, **fields: Any) -> None:
-        await self.collider.hear(*(self.text(one, **fields) for one in phones))
-
-    def text(self, to: str, **fields: Any) -> MessageQueued:
-        [text] = self.collider.texts("att", 1)
-        return text.model_copy(update={"to": to, "carrier": None, **fields})
-
-    def sent_by(self) -> list[str]:
-        """The carriers by which texts were sent, in turn."""
-        return [event.carrier for event in self.collider.told(MessageSent)]
-
-    async def rows(self, query: str) -> list[Any]:
-        async with self.collider.database.connection() as connection:
-            return [tuple(row) for row in await connection.fetch(query)]
-
-    async def in_line(self) -> int:
-        return len(await self.rows("SELECT FROM look_ups"))
+from tests.look_up_story import NEW, Story
 
 
 @pytest.fixture
@@ -459,111 +386,3 @@ async def test_a_text_that_is_recorded_while_its_phone_is_answered_is_not_left_b
     await launched.run(2)
     assert launched.sent_by() == ["tmobile", "tmobile"]
     assert await launched.in_line() == 0
-
-
-# --- corrected -------------------------------------------------------------------------------
-
-
-async def test_a_receipt_corrects_the_carrier_that_an_old_list_told(launched: Story) -> None:
-    launched.collider.world.phones.port(NEW, "verizon")
-    for _ in range(3):
-        await launched.queue(NEW, carrier="tmobile")
-        await launched.run(2)
-    assert launched.sent_by() == ["tmobile", "verizon", "verizon"]
-    assert await launched.rows("SELECT phone, carrier, source FROM recipients") == [
-        (NEW, "verizon", "receipt")
-    ]
-    # It is ported again: the same word of the list is right by now, and the receipt says so.
-    launched.collider.world.phones.port(NEW, "tmobile")
-    for _ in range(2):
-        await launched.queue(NEW, carrier="tmobile")
-        await launched.run(2)
-    assert launched.sent_by()[3:] == ["verizon", "tmobile"]
-    assert not launched.directory.asked
-
-
-async def test_a_receipt_corrects_a_look_up_and_no_look_up_a_receipt(launched: Story) -> None:
-    async def wrong(phone: str) -> LookUp:
-        return launched.directory.named("AT&T")
-
-    launched.directory.answer = wrong
-    await launched.queue(NEW)
-    await launched.run(2)
-    await launched.queue(NEW)
-    await launched.run(2)
-    assert launched.sent_by() == ["att", "tmobile"]
-    launched.collider.clock.advance(40 * 86_400)
-    await launched.queue(NEW, kind="reply")
-    await launched.queue(NEW, kind="reply", carrier="verizon")
-    await launched.run(2)
-    assert launched.sent_by()[2:] == ["tmobile", "tmobile"]
-    assert len(launched.directory.asked) == 1
-
-
-async def test_a_receipt_that_comes_while_a_look_up_is_under_way_counts_more(
-    launched: Story,
-) -> None:
-    told = asyncio.Event()
-
-    async def wrong_and_late(_: str) -> LookUp:
-        await told.wait()
-        return launched.directory.named("AT&T")
-
-    launched.directory.answer = wrong_and_late
-    await launched.queue(NEW)
-    await launched.run(1)
-    await launched.queue(NEW, carrier="verizon")
-    await launched.run(2)
-    told.set()
-    await launched.run(2)
-    assert launched.sent_by() == ["verizon", "tmobile"]
-    assert await launched.rows("SELECT carrier, source FROM recipients") == [("tmobile", "receipt")]
-
-
-async def test_what_went_by_other_for_want_of_a_look_up_is_corrected_by_its_receipt(
-    launched: Story,
-) -> None:
-    async def fails(phone: str) -> LookUp:
-        return telnyx.looked_up(500, {}, b"")
-
-    launched.directory.answer = fails
-    await launched.queue(NEW)
-    await launched.run(110, every_s=1)
-    await launched.queue(NEW)
-    await launched.run(2)
-    assert launched.sent_by() == ["other", "tmobile"]
-
-
-async def test_a_receipt_that_agrees_writes_nothing(launched: Story) -> None:
-    await launched.queue(phone("att", 1), phone("att", 2), carrier="att")
-    await launched.run(2)
-    assert len(launched.collider.told(MessageDelivered)) == 2
-    assert await launched.rows("SELECT * FROM recipients") == []
-
-
-@pytest.mark.parametrize("name", ["ONVOY, LLC", ""])
-async def test_a_name_that_says_nothing_corrects_nothing(
-    launched: Story, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setitem(CARRIER_NAMES, "tmobile", name)
-    await launched.queue(NEW, carrier="att")
-    await launched.run(2)
-    await launched.queue(NEW, carrier="att")
-    await launched.run(2)
-    assert launched.sent_by() == ["att", "att"]
-
-
-async def test_a_receipt_of_another_message_corrects_nothing(launched: Story) -> None:
-    [text] = launched.collider.texts("att", 1)
-    await launched.collider.hear(text)
-    await launched.run(2)
-    payload = {
-        "id": "another", "to": [{"status": "delivered", "carrier": "Verizon Wireless"}],
-    }  # fmt: skip
-    body = json.dumps({"data": {"payload": payload}}).encode()
-    receipt = telnyx.read_receipt(body, "org", text.message_id, 1)
-    assert receipt is not None
-    assert receipt.carrier == "verizon"
-    async with launched.collider.database.transaction() as tx:
-        await correct(tx, [receipt])
-    assert await launched.rows("SELECT * FROM recipients") == []
