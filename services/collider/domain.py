@@ -180,6 +180,8 @@ class Meaning:
 
     verdict: Verdict
     reason: str | None = None
+    slows: bool = False
+    """The use case goes slower for a while: its carrier said "too fast"."""
     pauses_bucket: bool = False
     fills_day: bool = False
     holds_lane: bool = False
@@ -192,7 +194,12 @@ class Meaning:
         """Whether anything that stands under the bucket changes."""
         put_back = self.verdict == "put back"
         return (
-            put_back or self.pauses_bucket or self.fills_day or self.holds_lane or self.rests_lane
+            put_back
+            or self.slows
+            or self.pauses_bucket
+            or self.fills_day
+            or self.holds_lane
+            or self.rests_lane
         )
 
 
@@ -266,7 +273,7 @@ class Inbound:
 
 
 # Telnyx's codes; see carrier-facts for the other providers' words for the same.
-_RATE = Meaning("put back", "carrier rate exceeded", pauses_bucket=True)
+_RATE = Meaning("put back", "carrier rate exceeded", slows=True)
 _DAY = Meaning("put back", "daily cap reached", fills_day=True)
 _EXPIRED = Meaning("put back", "expired in the provider's queue")
 _UNREGISTERED = Meaning("put back", "number not registered with the carrier", holds_lane=True)

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from services.collider import domain
+from services.collider import domain, pace
 from services.collider.domain import Meaning, Outbound, Outcome, Receipt
-from services.collider.store import campaigns, intake, optouts, results
+from services.collider.store import campaigns, intake, optouts, paces, results, standings
 from services.collider.store.optouts import Contact
 from services.collider.store.results import AttemptKey, Ended, Message
 from shared.database import Transaction
@@ -20,6 +20,7 @@ from shared.events import (
     MessageSent,
     MessageUnclear,
 )
+from shared.rules.limits import CAUTIOUS
 
 # What is told of a message that has come to this status.
 _TELLS: dict[str, type[MessageOutcome]] = {
@@ -31,8 +32,8 @@ _TELLS: dict[str, type[MessageOutcome]] = {
     "unclear": MessageUnclear,
 }
 _STATUSES = {"accepted": "sent", "rejected": "failed", "unclear": "unclear"}
-# A bucket whose carrier said "too fast" rests for one carrier's minute.
-RATE_PAUSE = timedelta(seconds=60)
+# A bucket whose texts the provider does not take in is tried again after this.
+BACK_OFF = timedelta(seconds=60)
 
 log = structlog.get_logger(__name__)
 
@@ -153,7 +154,9 @@ async def _apply(
         await campaigns.hold(tx, resting, until=await tx.now() + domain.HELD_AGAIN)
     if keys := those("pauses_bucket"):
         buckets = {locked[key].bucket for key in keys}
-        await results.pause_buckets(tx, buckets, await tx.now() + RATE_PAUSE)
+        await results.pause_buckets(tx, buckets, await tx.now() + BACK_OFF)
+    if keys := those("slows"):
+        await _slow_down(tx, keys)
     back = [locked[key] for key, means in meanings.items() if means.verdict == "put back"]
     if back:
         await results.put_back(tx, back)
@@ -161,6 +164,35 @@ async def _apply(
     # True when the text was refused, whatever the contact has said since.
     now = await tx.now()
     await opt_out(tx, {(one.org_id, one.phone): one.claimed_at or now for one in refused})
+
+
+async def _slow_down(tx: Transaction, attempts: Sequence[AttemptKey]) -> None:
+    """The carrier said of these attempts: too fast. Cut the paces at which they went."""
+    now = await tx.now()
+    refused = await paces.refused(tx, attempts)
+    buckets = {one.bucket for one in refused}
+    known = await paces.read(tx, buckets)
+    told = await intake.limits_of(tx, buckets)
+    stands = await standings.read(tx, sorted(buckets))
+    cuts = {}
+    for one in refused:
+        unit, limit = pace.governing(one.scope, told[one.bucket], CAUTIOUS[one.carrier])
+        cost = one.mean_segments if unit.cost(one.channel, 2) == 2 else 1
+        before = known.get(one.bucket, {}).get(one.scope)
+        seen = cost * stands[one.bucket].handed_over(now)
+        cut = pace.cut(before, limit, seen, one.claimed_at, now)
+        if cut is not None:
+            cuts[*one.bucket, *one.scope] = cut
+            log.info(
+                "slowed down",
+                org_id=one.org_id,
+                carrier=one.carrier,
+                use_case_id=one.use_case_id,
+                channel=one.channel,
+                refused_per_minute=round(cut.refused),
+            )
+    if cuts:
+        await paces.write(tx, cuts)
 
 
 async def opt_out(tx: Transaction, words: Mapping[Contact, datetime], *, tell: bool = True) -> None:

@@ -105,6 +105,9 @@ class Bucket:
     """Use cases whose lanes were left out, having no room of their own, and until when."""
     cursors: Mapping[int, int] = field(default_factory=dict)
     """By lane: nothing is queued at or before this position."""
+    begun: Mapping[tuple[Scope, Channel], Meter] = field(default_factory=dict)
+    """Meters that were made, or have another limit, when that was found: they have to be written
+    down though nothing of theirs is looked at. One that is made anew each time never leaks."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -291,19 +294,19 @@ def paced(bucket: Bucket, now: datetime) -> Bucket:
     if bucket.paces:
         told = pace.slowed(bucket.told, bucket.default, bucket.paces, now)
         bucket = replace(bucket, told=told)
-    return replace(bucket, shut=shut(bucket, now) | rests)
-
-
-def shut(bucket: Bucket, now: datetime) -> dict[tuple[Scope, Channel], datetime]:
-    """Use cases whose own limits let nothing out now, by channel, and until when."""
     room = Room(bucket, now)
-    found = {}
+    shut = dict(rests)
     for use_case_id in bucket.told:
         for channel in CHANNELS:
             at = room.wait(Lane(0, use_case_id, "initial", channel), 1)
             if use_case_id != ORGANIZATION and at is not None:
-                found[use_case_id, channel] = at
-    return found
+                shut[use_case_id, channel] = max(at, rests.get((use_case_id, channel), at))
+    begun = {
+        key: meter
+        for key, meter in room.meters.items()
+        if key not in bucket.meters or bucket.meters[key].per_minute != meter.per_minute
+    }
+    return replace(bucket, shut=shut, begun=begun)
 
 
 def ask(bucket: Bucket, room: Room, *, most: int) -> dict[int, int]:
@@ -335,7 +338,7 @@ def plan(
 ) -> Plan:
     """Choose up to `most` among the heads of the lanes; `asked` is how many of each lane were to
     be read."""
-    result = Plan(meters=room.meters)
+    result = Plan()
     looked = [lane for lane in bucket.lanes if lane.lane_id in asked]
     again: dict[int, datetime] = {}
     for _, rank in groupby(looked, key=lambda lane: lane.rank):
@@ -364,6 +367,7 @@ def plan(
         # next look will find them further on.
         waits.append(now if result.chosen else now + BETWEEN_CLAIMS)
     result.due_at = min((at for at in waits if at is not None and at < NEVER), default=None)
+    result.meters = {**bucket.begun, **room.meters}
     return result
 
 

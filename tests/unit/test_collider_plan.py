@@ -20,8 +20,8 @@ from services.collider.plan import (
     Quota,
     Room,
     ask,
+    paced,
     plan,
-    shut,
 )
 from shared.fields import Channel, Kind
 from shared.rules import meters
@@ -86,7 +86,7 @@ class Waiting:
         }
 
     def plan(self, now: datetime = NOW, *, most: int = 500) -> Plan:
-        bucket = replace(self.bucket, shut=shut(self.bucket, now))
+        bucket = paced(self.bucket, now)
         lanes = [one for one in bucket.lanes if (one.use_case_id, one.channel) not in bucket.shut]
         bucket = replace(bucket, lanes=lanes)
         room = Room(bucket, now)
@@ -291,6 +291,17 @@ def test_a_lane_that_was_not_read_to_its_end_is_looked_at_again() -> None:
     assert result.emptied == []
     assert result.due_at is not None
     assert result.due_at <= NOW + timedelta(seconds=0.25)
+
+
+def test_a_limit_told_to_a_use_case_that_has_been_sending_shuts_it_for_a_moment_only() -> None:
+    sent = {(ORGANIZATION, TODAY): Quota(TODAY, 100, full=False)}
+    waiting = Waiting(limits("a", sms=60), lanes=[(lane(1), [1])], quotas=sent)
+    result = waiting.plan()
+    assert not result.chosen
+    assert result.due_at is not None
+    # The meter is begun full, and has to be written down, or it would be full for ever.
+    waiting.bucket = replace(waiting.bucket, meters=result.meters)
+    assert gone(waiting.plan(result.due_at)) == ["1-0"]
 
 
 def test_a_bucket_whose_lanes_are_all_shut_waits_for_the_next_opening() -> None:

@@ -11,7 +11,7 @@ from shared.database import Transaction, columns
 from shared.fields import Carrier, Channel
 
 BucketKey = tuple[str, str]
-ScopeKey = tuple[str, str, str, str]
+ScopeKey = tuple[str, str, str, Channel]
 """Organization, carrier, use case, channel."""
 
 
