@@ -24,6 +24,9 @@ from shared.rules.meters import SPREAD_S
 BATCH_MOST = 500
 # The part of the hands that one organization may fill: where its calls hang, the others go on.
 SHARE_MOST = 0.25
+# On a machine that is too busy, claims come too late, and putting them back makes it busier still:
+# it takes less at once then, down to this, until calls start in time again.
+HANDS_LEAST = 16
 # After this a call has certainly ended: without a result its replica has died.
 CALL_LEASE_BEYOND_TIMEOUT_S = 5.0
 
@@ -47,7 +50,7 @@ class Dispatcher:
         self._database = database
         self._provider = provider
         self._calls_most = calls_most
-        self._share_most = max(1, int(calls_most * SHARE_MOST))
+        self._hands = calls_most
         self._in_hand: collections.Counter[str] = collections.Counter()
         self._quiet_until_s = 0.0
         self._lease_s = timeout_s + CALL_LEASE_BEYOND_TIMEOUT_S
@@ -65,16 +68,26 @@ class Dispatcher:
     @property
     def free(self) -> int:
         """How many messages more may be taken."""
-        return self._calls_most - self._in_hand.total()
+        return self._hands - self._in_hand.total()
 
     def free_for(self, org_id: str) -> int:
         """How many messages more of one organization may be taken."""
-        return min(self.free, self._share_most - self._in_hand[org_id])
+        return min(self.free, self._share - self._in_hand[org_id])
+
+    @property
+    def _share(self) -> int:
+        return max(1, int(self._hands * SHARE_MOST))
 
     @property
     def crowding(self) -> list[str]:
         """Organizations that have their full share of the hands."""
-        return [org_id for org_id, count in self._in_hand.items() if count >= self._share_most]
+        return [org_id for org_id, count in self._in_hand.items() if count >= self._share]
+
+    def slow_down(self) -> bool:
+        """Take half as much at once from here on, since calls do not start in time; whether there
+        was anything to halve."""
+        before, self._hands = self._hands, max(HANDS_LEAST, self._hands // 2)
+        return self._hands < before
 
     @property
     def busy(self) -> bool:
@@ -103,6 +116,10 @@ class Dispatcher:
             self._outcomes = done + [(text, NOT_STARTED) for text, _ in next_] + self._outcomes
             raise
         self._in_hand -= collections.Counter(text.org_id for text, _ in done)
+        if len(mine) < len(next_):
+            self.slow_down()
+        else:
+            self._hands = min(self._calls_most, self._hands + len(mine))
         for text, claimed_s in next_:
             if attempt_key(text) in mine:
                 call = asyncio.create_task(self._call(text, claimed_s))

@@ -20,12 +20,15 @@ from services.collider.store import claims, due, paces, results, standings
 from services.collider.store.results import Ended
 from services.collider.store.standings import BucketKey
 from shared.database import Database, Transaction
+from shared.rules.meters import SPREAD_S
 
 BUCKETS_MOST = 200
 BUCKET_MOST = 500
 """As many messages of one bucket are claimed at once, however much room there is."""
 # Much longer than a claim may wait for its call, so that it only runs out when the replica died.
 CLAIM_LEASE_S = 5.0
+# The commit, the marking and the start of the calls need the rest of the spread.
+CLAIM_MOST_S = 0.6 * SPREAD_S
 NOT_PLANNED = timedelta(seconds=60)
 
 CLAIM_S = Histogram("sluice_claim_seconds", "One claim, from its begin to its commit")
@@ -46,11 +49,21 @@ class Claimer:
         was any."""
         if self._dispatcher.free < 1:
             return False
-        with CLAIM_S.time():
-            async with self._database.transaction() as tx:
-                claim = await _claim(tx, self._dispatcher, self._lookout)
+        try:
+            with CLAIM_S.time():
+                async with self._database.transaction() as tx:
+                    claim = await _claim(tx, self._dispatcher, self._lookout)
+                    late = time.monotonic() - claim.started_s > CLAIM_MOST_S
+                    if claim.texts and late and self._dispatcher.slow_down():
+                        raise _TooSlow
+        except _TooSlow:
+            return True
         self._dispatcher.take(claim.texts, claim.started_s)
         return claim.found
+
+
+class _TooSlow(Exception):
+    """A claim whose calls would hardly start in time: rolled back, and nothing is charged."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,3 +147,22 @@ async def test_an_organization_whose_calls_hang_leaves_hands_for_others(collider
     assert collider.dispatcher.crowding == ["org"]
     assert taken >= 1400
     assert (await collider.statuses())["claimed"] <= 600
+
+
+async def test_a_machine_that_is_too_busy_takes_less_at_once_until_calls_start_in_time(
+    collider: Engine,
+) -> None:
+    await collider.launch(opens_at=MORNING, closes_at=EVENING)
+    await collider.hear(*collider.texts("att", 300))
+    hands = collider.dispatcher.free
+    await collider.claimer.step()
+    # The marking comes after the spread is over.
+    collider.clock.advance(1)
+    await collider.dispatcher.step()
+    while await collider.dispatcher.step():
+        pass
+    halved = collider.dispatcher.free
+    assert halved == hands // 2
+    await collider.run(5)
+    assert halved < collider.dispatcher.free <= hands
+    assert await collider.statuses() == {"delivered": 300}
