@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
+from prometheus_client import Counter
 
 from services.collider import domain, pace
 from services.collider.domain import Meaning, Outbound, Outcome, Receipt
@@ -34,6 +35,12 @@ _TELLS: dict[str, type[MessageOutcome]] = {
 _STATUSES = {"accepted": "sent", "rejected": "failed", "unclear": "unclear"}
 # A bucket whose texts the provider does not take in is tried again after this.
 BACK_OFF = timedelta(seconds=60)
+
+REFUSALS = Counter(
+    "sluice_refusals_total",
+    "Texts that the provider or the carrier did not take",
+    ["org_id", "carrier", "code"],
+)
 
 log = structlog.get_logger(__name__)
 
@@ -87,6 +94,8 @@ async def record_outcomes(
         # Unclear too: the lease ran out while the call was still on its way, and this is the truth.
         if message is None or message.status not in ("claimed", "calling", "unclear"):
             continue
+        if outcome.code is not None and outcome.verdict in ("rejected", "not taken"):
+            REFUSALS.labels(message.org_id, message.carrier, outcome.code).inc()
         if outcome.means is not None:
             meanings[key] = outcome.means
         elif outcome.verdict == "not taken":
@@ -119,6 +128,8 @@ async def record_receipts(tx: Transaction, receipts: Sequence[Receipt]) -> None:
             last[key] = (receipt, means)
     ends = []
     for key, (receipt, means) in last.items():
+        if receipt.state == "failed":
+            REFUSALS.labels(receipt.org_id, locked[key].carrier, receipt.code or "none").inc()
         if means.verdict != "put back":
             status = "failed" if means.verdict == "opted out" else means.verdict
             ends.append(Ended(locked[key], status, receipt.provider_id, receipt.code, means.reason))

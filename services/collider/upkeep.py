@@ -1,6 +1,10 @@
 """What time does by itself: openings, ends, leases that run out, texts that wait for a launch."""
 
+import collections
 from collections import defaultdict
+
+import structlog
+from prometheus_client import Counter
 
 from services.collider import domain, intake, outcomes
 from services.collider.domain import Leftover
@@ -12,6 +16,14 @@ from shared.database import Database
 
 CAMPAIGNS_MOST = 200
 MESSAGES_MOST = 1000
+
+LEASES_LOST = Counter(
+    "sluice_leases_lost_total",
+    "Texts that were in the hands of a replica that died, by their status then",
+    ["org_id", "carrier", "status"],
+)
+
+log = structlog.get_logger(__name__)
 
 
 class Upkeep:
@@ -69,6 +81,10 @@ class Upkeep:
             await outcomes.end(
                 tx, [Ended(one, "unclear", reason=domain.ANSWER_LOST) for one in calling]
             )
+        lost = collections.Counter((*one.bucket, one.status) for one in expired)
+        for (org_id, carrier, status), texts in lost.items():
+            LEASES_LOST.labels(org_id, carrier, status).inc(texts)
+            log.warning("lease lost", org_id=org_id, carrier=carrier, status=status, texts=texts)
         return len(expired) == MESSAGES_MOST
 
     async def expire(self) -> bool:

@@ -157,6 +157,9 @@ async def test_a_new_limit_and_the_carriers_midnight_are_told_of_quiet_buckets_t
     await collider.limit("tmobile", version=2, segments_per_day=200)
     told = await watch(collider, 90, every_s=5)
     assert [one.day_quota_left for one in told] == [170]
+    # Long after the last campaign has closed, and nothing else has woken the bucket.
+    collider.clock.at = EVENING + timedelta(hours=1)
+    await watch(collider, 300, every_s=5)
     collider.clock.at = MORNING + timedelta(hours=15)
     told = await watch(collider, 90, every_s=5)
     assert [one.day_quota_left for one in told] == [200]
@@ -167,7 +170,7 @@ async def test_texts_that_wait_while_the_providers_account_rests_are_counted(
 ) -> None:
     await collider.launch(opens_at=MORNING, closes_at=EVENING)
     await collider.hear(*collider.texts("att", 2))
-    await watch(collider, 10)
+    await watch(collider, 200, every_s=5)
     async with collider.database.connection() as connection:
         await connection.execute(
             "INSERT INTO pauses VALUES ('telnyx', $1)", collider.now + timedelta(minutes=1)
