@@ -96,6 +96,8 @@ class Engine:
         self.world.provide_number(
             self.now, number, campaign_id=use_case_id, messaging_profile_id="profile"
         )
+        profile = self.world.numbers.profile(self.now, "profile")
+        profile.webhook_url = f"http://127.0.0.1{telnyx.INBOUND_PATH}"
         common = {"org_id": org_id, "campaign_id": campaign_id, "use_case_id": use_case_id}
         await self.hear(
             CampaignLaunched.model_validate(
@@ -202,6 +204,30 @@ class Engine:
         while self.now < until:
             self.clock.advance(min(every_s, (until - self.now).total_seconds()))
             await self.step()
+
+    async def go_to(self, until: datetime, *, least_s: float = 0.25) -> None:
+        """Turn the clock on to this instant, from one due time to the next, but by `least_s` at
+        least: nights pass in a step or two."""
+        while self.now < until:
+            due_at = await self._next_due_at() or until
+            self.clock.at = min(until, max(self.now + timedelta(seconds=least_s), due_at))
+            await self.step()
+
+    async def _next_due_at(self) -> datetime | None:
+        async with self.database.connection() as connection:
+            ours = await connection.fetchval(
+                """
+                SELECT least(
+                    (SELECT min(due_at) FROM standings),
+                    (SELECT min(lease_until) FROM messages
+                     WHERE status IN ('claimed', 'calling')),
+                    (SELECT min(least(turn_at, close_due_at)) FROM campaigns),
+                    (SELECT max($1::timestamptz) FROM wakes))
+                """,
+                self.now,
+            )
+        dues = [at for at in (ours, self.world.next_due_at) if at is not None]
+        return min(dues, default=None)
 
     async def collect(self) -> None:
         """Take the events that were told since the last time, in the order of their commits."""

@@ -5,12 +5,14 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from typing import Literal, get_args
 from unittest import mock
 
 from services.collider import dispatch, worker
 from services.collider.dispatch import Dispatcher
 from services.collider.domain import ANSWER_LOST, Outbound, Outcome
+from services.collider.lookout import Lookout
 from services.collider.providers import telnyx
 from services.collider.worker import Claimer
 from services.sandbox.behaviour import Fault
@@ -154,9 +156,12 @@ class Stopwatch:
 @contextmanager
 def virtual_time(clock: ManualClock) -> Iterator[None]:
     """Let the workers' stopwatches go by this clock."""
+    watch = Stopwatch(clock)
     with ExitStack() as patches:
         for module in (dispatch, worker):
-            patches.enter_context(mock.patch.object(module, "time", Stopwatch(clock)))
+            patches.enter_context(mock.patch.object(module, "time", watch))
+        lookout = partial(Lookout, watch.monotonic)
+        patches.enter_context(mock.patch.object(worker, "Lookout", lookout))
         yield
 
 

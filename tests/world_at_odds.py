@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
-from services.collider.providers import telnyx
 from services.sandbox.domain import Webhook
 from services.sandbox.hours import PromisedHours
 from shared.clock import ManualClock
@@ -177,8 +176,6 @@ class WorldAtOdds:
             time_zone=hours.time_zone, number=place.number, org_id=place.org_id,
             use_case_id=place.use_case_id,
         )  # fmt: skip
-        profile = self.engine.world.numbers.profile(self.now, "profile")
-        profile.webhook_url = f"http://127.0.0.1{telnyx.INBOUND_PATH}"
         if place not in self._windows:
             self._promise(place, window, hours)
 
