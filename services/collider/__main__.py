@@ -58,6 +58,7 @@ async def wire_with(runtime: Runtime, provider: MessageProvider) -> None:
     runtime.work("close", upkeep.close, idle_s=0.5)
     runtime.work("route", upkeep.route, idle_s=0.5)
     runtime.work("reap", upkeep.reap, idle_s=1)
+    runtime.work("settle", upkeep.settle, idle_s=1)
     runtime.work("expire", upkeep.expire, idle_s=30)
     runtime.work("survey", survey.step, idle_s=0.2)
     runtime.work("show", survey.show, idle_s=5)

@@ -31,6 +31,9 @@ WITHDRAWN = "withdrawn by an admin before it was sent"
 CAMPAIGN_CLOSED = "campaign closed"
 TOO_LARGE_FOR_A_DAY = "costs more segments than the limit a day"
 ANSWER_LOST = "the provider's answer was lost"
+SETTLED_AS_FAILED = "settled by hand as not sent"
+SETTLED = "settled"
+"""In place of a status: failed by an admin's word, which a carrier's overrules."""
 
 
 def too_large(limits: Iterable[Limits], channel: Channel, segments: int) -> str | None:
@@ -314,6 +317,13 @@ def meaning(receipt: Receipt) -> Meaning:
     return Meaning(receipt.state)
 
 
+def is_settled(status: str, reason: str | None, verdict: str) -> bool:
+    """Whether an answer to the call that comes now changes nothing any more."""
+    if reason == SETTLED_AS_FAILED:
+        return verdict != "accepted"
+    return status not in ("claimed", "calling", "unclear")
+
+
 def follows(status: str, verdict: Verdict) -> Verdict:
     """What a receipt does to a message in this status; receipts come twice and in any order.
 
@@ -321,6 +331,8 @@ def follows(status: str, verdict: Verdict) -> Verdict:
     fenced off by its number before this.
     """
     if status in ("calling", "unclear"):
+        return verdict
+    if status == SETTLED and verdict in ("sent", "delivered"):
         return verdict
     if status == "sent" and verdict != "sent":
         return verdict

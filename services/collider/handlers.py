@@ -1,9 +1,11 @@
 """Events become rows, one transaction a batch; nothing here touches the network."""
 
 from collections.abc import Sequence
+from typing import Literal
 
-from services.collider import intake, outcomes
-from services.collider.store import campaigns
+from services.collider import holds, intake, outcomes
+from services.collider.holds import Word
+from services.collider.store import campaigns, settlements
 from services.collider.store import intake as intake_store
 from shared.consumer import Handlers
 from shared.database import Transaction
@@ -13,6 +15,7 @@ from shared.events import (
     CampaignPaused,
     CampaignResumed,
     CarrierAnswered,
+    CarrierState,
     ContactOptedIn,
     ContactOptedOut,
     LimitsChanged,
@@ -20,10 +23,14 @@ from shared.events import (
     NumberProvisioned,
     NumberPurchased,
     QueueWithdrawn,
+    UnclearSettled,
     UseCaseRegistered,
     WindowChanged,
     WindowClosed,
 )
+
+# The carriers that say whether they know a number.
+REGISTRARS: tuple[Literal["att", "tmobile", "verizon"], ...] = ("att", "tmobile", "verizon")
 
 CampaignFact = (
     CampaignLaunched
@@ -96,24 +103,29 @@ async def record_numbers(tx: Transaction, events: Sequence[NumberPurchased]) -> 
 
 
 async def record_answers(tx: Transaction, events: Sequence[CarrierAnswered]) -> None:
-    """A carrier that knows the number now takes what was held for it."""
-    confirmed = {
-        (event.org_id, event.campaign_id, event.carrier)
+    """A carrier that knows the number now takes what was held for it; one that has refused it
+    keeps it held."""
+    words = [
+        Word((event.org_id, event.campaign_id, event.carrier), event.answer, event.answered_at)
         for event in events
-        if event.answer == "confirmed"
-    }
-    await campaigns.confirm(tx, confirmed)
+    ]
+    await holds.hear(tx, words)
 
 
 async def record_provisioning(tx: Transaction, events: Sequence[NumberProvisioned]) -> None:
     """The last word of provisioning, carrier by carrier."""
-    confirmed = {
-        (event.org_id, event.campaign_id, carrier)
-        for event in events
-        for carrier in ("att", "tmobile", "verizon")
-        if getattr(event.carriers, carrier).state == "confirmed"
-    }
-    await campaigns.confirm(tx, confirmed)
+    words = []
+    for event in events:
+        for carrier in REGISTRARS:
+            said: CarrierState = getattr(event.carriers, carrier)
+            if said.state != "pending":
+                words.append(Word((event.org_id, event.campaign_id, carrier), said.state, said.at))
+    await holds.hear(tx, words)
+
+
+async def settle_unclear(tx: Transaction, events: Sequence[UnclearSettled]) -> None:
+    """An admin says what became of texts whose answer was lost: carried out in batches."""
+    await settlements.record(tx, events)
 
 
 async def queue_messages(tx: Transaction, events: Sequence[MessageQueued]) -> None:
@@ -159,6 +171,7 @@ HANDLERS: Handlers = {
     NumberPurchased: record_numbers,
     CarrierAnswered: record_answers,
     NumberProvisioned: record_provisioning,
+    UnclearSettled: settle_unclear,
     ContactOptedOut: opt_contacts_out,
     ContactOptedIn: opt_contacts_in,
     MessageQueued: queue_messages,

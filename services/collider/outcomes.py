@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import structlog
 from prometheus_client import Counter
 
-from services.collider import domain, pace
+from services.collider import domain, holds, pace
 from services.collider.domain import Meaning, Outbound, Outcome, Receipt
 from services.collider.store import campaigns, intake, optouts, paces, results, standings
 from services.collider.store.optouts import Contact
@@ -53,8 +53,8 @@ async def end(tx: Transaction, ends: Sequence[Ended]) -> None:
     now = await tx.now()
     for one in ends:
         tells = [_TELLS[one.status]]
-        if one.status == "delivered" and one.message.status in ("calling", "unclear"):
-            # The receipt was quicker than the call's answer: it has been sent as well.
+        if one.status == "delivered" and one.message.status != "sent":
+            # The receipt was quicker than the call's answer, or an admin's "not sent" was wrong.
             tells.insert(0, MessageSent)
         tx.tell(
             *(
@@ -92,7 +92,7 @@ async def record_outcomes(
         key = attempt_key(text)
         message = locked.get(key)
         # Unclear too: the lease ran out while the call was still on its way, and this is the truth.
-        if message is None or message.status not in ("claimed", "calling", "unclear"):
+        if message is None or domain.is_settled(message.status, message.reason, outcome.verdict):
             continue
         if outcome.code is not None and outcome.verdict in ("rejected", "not taken"):
             REFUSALS.labels(message.org_id, message.carrier, outcome.code).inc()
@@ -104,7 +104,8 @@ async def record_outcomes(
             status = _STATUSES[outcome.verdict]
             ends.append(Ended(message, status, outcome.provider_id, outcome.code, outcome.reason))
     await end(tx, ends)
-    await _apply(tx, locked, meanings)
+    codes = {attempt_key(text): outcome.code for text, outcome in outcomes}
+    await _apply(tx, locked, meanings, codes)
     pause_s = max(outcome.pause_s for _, outcome in outcomes)
     if pause_s:
         until = await tx.now() + timedelta(seconds=pause_s)
@@ -115,7 +116,10 @@ async def record_receipts(tx: Transaction, receipts: Sequence[Receipt]) -> None:
     """Write down receipts: twice, out of order or before the call's answer, they come out the
     same, because each status says what may still follow it."""
     locked = await results.lock_attempts(tx, {attempt_key(receipt) for receipt in receipts})
-    states = {key: message.status for key, message in locked.items()}
+    states = {
+        key: domain.SETTLED if message.reason == domain.SETTLED_AS_FAILED else message.status
+        for key, message in locked.items()
+    }
     last: dict[AttemptKey, tuple[Receipt, Meaning]] = {}
     for receipt in receipts:
         key = attempt_key(receipt)
@@ -135,7 +139,8 @@ async def record_receipts(tx: Transaction, receipts: Sequence[Receipt]) -> None:
             ends.append(Ended(locked[key], status, receipt.provider_id, receipt.code, means.reason))
     await end(tx, ends)
     meanings = {key: means for key, (_, means) in last.items()}
-    await _apply(tx, locked, meanings)
+    codes = {key: receipt.code for key, (receipt, _) in last.items()}
+    await _apply(tx, locked, meanings, codes)
 
 
 def _is_of(receipt: Receipt, message: Message) -> bool:
@@ -144,9 +149,12 @@ def _is_of(receipt: Receipt, message: Message) -> bool:
 
 
 async def _apply(
-    tx: Transaction, locked: dict[AttemptKey, Message], meanings: dict[AttemptKey, Meaning]
+    tx: Transaction,
+    locked: Mapping[AttemptKey, Message],
+    meanings: Mapping[AttemptKey, Meaning],
+    codes: Mapping[AttemptKey, str | None],
 ) -> None:
-    """What receipts mean beyond their message: for its day, bucket, lane and contact."""
+    """What answers and receipts mean beyond their message: for its day, bucket, lane, contact."""
 
     def those(wanted: str) -> list[AttemptKey]:
         return [key for key, means in meanings.items() if getattr(means, wanted)]
@@ -156,13 +164,9 @@ async def _apply(
     if keys := those("fills_day"):
         await results.fill_days(tx, keys)
     if keys := those("holds_lane"):
-        held = {locked[key].registration for key in keys}
-        log.warning("number not known to the carrier", campaigns=sorted(held))
-        await campaigns.hold(tx, held, until=domain.NEVER)
+        await holds.hold(tx, {locked[key].registration: codes[key] for key in keys})
     if keys := those("rests_lane"):
-        resting = {locked[key].registration for key in keys}
-        log.warning("number not ready at the provider", campaigns=sorted(resting))
-        await campaigns.hold(tx, resting, until=await tx.now() + domain.HELD_AGAIN)
+        await holds.rest(tx, {locked[key].registration for key in keys})
     if keys := those("pauses_bucket"):
         buckets = {locked[key].bucket for key in keys}
         await results.pause_buckets(tx, buckets, await tx.now() + BACK_OFF)

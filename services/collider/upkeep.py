@@ -8,7 +8,7 @@ from prometheus_client import Counter
 
 from services.collider import domain, intake, outcomes
 from services.collider.domain import Leftover
-from services.collider.store import campaigns, results, sweeps
+from services.collider.store import campaigns, results, settlements, sweeps
 from services.collider.store import intake as intake_store
 from services.collider.store.intake import Place
 from services.collider.store.results import Ended
@@ -86,6 +86,19 @@ class Upkeep:
             LEASES_LOST.labels(org_id, carrier, status).inc(texts)
             log.warning("lease lost", org_id=org_id, carrier=carrier, status=status, texts=texts)
         return len(expired) == MESSAGES_MOST
+
+    async def settle(self) -> bool:
+        """Carry out what an admin decided of texts whose answer was lost."""
+        async with self._database.transaction() as tx:
+            decided = await settlements.lock_next(tx)
+            if decided is None:
+                return False
+            texts = await settlements.lock_unclear(tx, decided, most=MESSAGES_MOST)
+            reason = domain.SETTLED_AS_FAILED if decided.outcome == "failed" else None
+            await outcomes.end(tx, [Ended(one, decided.outcome, reason=reason) for one in texts])
+            if not texts:
+                await settlements.forget(tx, decided)
+        return True
 
     async def expire(self) -> bool:
         """Fail replies, and texts of campaigns that nobody launches, that waited too long."""

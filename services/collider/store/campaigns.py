@@ -1,7 +1,6 @@
 """What is known of campaigns, use cases and limits, and the lanes that follow from it."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from typing import Any
 
 from asyncpg import Record
@@ -221,62 +220,6 @@ async def lock_buckets(tx: Transaction, keys: Collection[tuple[str, str]]) -> No
         ORDER BY org_id, carrier FOR UPDATE OF buckets
         """,
         *columns(sorted(keys), 2),
-    )
-
-
-async def confirm(tx: Transaction, keys: Collection[tuple[str, str, str]]) -> None:
-    """The carrier knows the number (organization, campaign, carrier): what was held for its word
-    goes on, and a receipt that says otherwise later holds it for a moment only."""
-    await lock_buckets(tx, {(org_id, carrier) for org_id, _, carrier in keys})
-    await tx.sql.execute(
-        """
-        INSERT INTO registrations (org_id, campaign_id, carrier, confirmed_at)
-        SELECT *, $4::timestamptz FROM unnest($1::text[], $2::text[], $3::text[])
-        ON CONFLICT (org_id, campaign_id, carrier) DO UPDATE
-        SET confirmed_at = excluded.confirmed_at, held_until = NULL
-        """,
-        *columns(sorted(keys), 3),
-        await tx.now(),
-    )
-    await _hold_lanes(tx, keys)
-
-
-async def hold(tx: Transaction, keys: Collection[tuple[str, str, str]], *, until: datetime) -> None:
-    """Hold campaigns' texts to a carrier (organization, campaign, carrier) that does not know the
-    number: until then, or until it confirms; where it has, or never will, for a moment only."""
-    now = await tx.now()
-    await tx.sql.execute(
-        """
-        INSERT INTO registrations AS known (org_id, campaign_id, carrier, held_until)
-        SELECT org_id, campaign_id, carrier,
-               CASE WHEN carrier = 'other' THEN $4::timestamptz ELSE $5::timestamptz END
-        FROM unnest($1::text[], $2::text[], $3::text[]) AS key (org_id, campaign_id, carrier)
-        ON CONFLICT (org_id, campaign_id, carrier) DO UPDATE
-        SET held_until = CASE WHEN known.confirmed_at IS NULL THEN excluded.held_until
-                              ELSE $4::timestamptz END
-        """,
-        *columns(sorted(keys), 3),
-        now + domain.HELD_AGAIN,
-        until,
-    )
-    await _hold_lanes(tx, keys)
-
-
-async def _hold_lanes(tx: Transaction, keys: Collection[tuple[str, str, str]]) -> None:
-    """Bring lanes in line with their registrations, and wake their buckets."""
-    await tx.sql.execute(
-        """
-        WITH changed AS (
-            UPDATE lanes SET held_until = registrations.held_until
-            FROM unnest($1::text[], $2::text[], $3::text[]) AS key (org_id, campaign_id, carrier)
-            JOIN registrations USING (org_id, campaign_id, carrier)
-            WHERE lanes.org_id = key.org_id AND lanes.campaign_id = key.campaign_id
-              AND lanes.carrier = key.carrier
-              AND lanes.held_until IS DISTINCT FROM registrations.held_until
-            RETURNING lanes.org_id, lanes.carrier)
-        INSERT INTO wakes (org_id, carrier) SELECT DISTINCT org_id, carrier FROM changed
-        """,
-        *columns(keys, 3),
     )
 
 

@@ -16,6 +16,9 @@ from services.collider.store.campaigns import lock_buckets, rearm_closings
 from shared.database import Transaction, columns
 from shared.fields import Carrier
 
+# Longer than the longest pause between two tries of a worker that found the database away.
+UP_FOR_S = 10.0
+
 AttemptKey = tuple[str, str, int]
 """Organization, message, number of the attempt."""
 
@@ -35,6 +38,7 @@ class Message:
     segments: int
     provider_id: str | None
     claimed_at: datetime | None
+    reason: str | None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -42,7 +46,7 @@ class Message:
         return (self.org_id, self.message_id)
 
     @property
-    def registration(self) -> tuple[str, str, str]:
+    def registration(self) -> tuple[str, str, Carrier]:
         """Organization, campaign and carrier."""
         return (self.org_id, self.campaign_id, self.carrier)
 
@@ -105,15 +109,22 @@ async def lock_attempts(tx: Transaction, keys: Collection[AttemptKey]) -> dict[A
 
 
 async def lock_expired(tx: Transaction, *, most: int) -> list[Message]:
-    """Lock claimed or calling messages whose lease has run out: their replica has died."""
+    """Lock claimed or calling messages whose lease has run out: their replica has died.
+
+    Not just after the server has come up: then the replicas may be alive, and are about to write
+    down what came of calls that they made before it went away.
+    """
     rows = await tx.sql.fetch(
         """
         SELECT messages.* FROM messages
         WHERE status IN ('claimed', 'calling') AND lease_until < $1
+          AND $1 NOT BETWEEN pg_postmaster_start_time()
+              AND pg_postmaster_start_time() + make_interval(secs => $3)
         ORDER BY lease_until LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
         """,
         await tx.now(),
         most,
+        UP_FOR_S,
     )
     return [message_of(row) for row in rows]
 
@@ -181,7 +192,8 @@ async def write_ends(tx: Transaction, ends: Sequence[Ended]) -> None:
         UPDATE messages SET status = new.status, lease_until = NULL,
             provider_id = coalesce(new.provider_id, messages.provider_id),
             code = new.code, reason = new.reason,
-            sent_at = CASE WHEN new.status = 'sent' THEN $7 ELSE sent_at END
+            sent_at = CASE WHEN new.status = 'sent' THEN $7 ELSE sent_at END,
+            unclear_at = CASE WHEN new.status = 'unclear' THEN $7 END
         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
             AS new (org_id, message_id, status, provider_id, code, reason)
         WHERE messages.org_id = new.org_id AND messages.message_id = new.message_id

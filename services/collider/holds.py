@@ -1,0 +1,92 @@
+"""Campaigns' texts that wait for a carrier to know their number: held, told of, let go."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import structlog
+
+from services.collider import registration
+from services.collider.registration import Registration
+from services.collider.store import registrations
+from services.collider.store.campaigns import lock_buckets
+from services.collider.store.registrations import RegistrationKey
+from shared.database import Transaction
+from shared.events import CampaignHeld
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a carrier said of a campaign's number."""
+
+    key: RegistrationKey
+    answer: Literal["confirmed", "refused"]
+    at: datetime
+
+
+async def hear(tx: Transaction, words: Sequence[Word]) -> None:
+    """Carriers have confirmed or refused numbers, in any order and more than once."""
+    now = await tx.now()
+    said: dict[RegistrationKey, list[Word]] = {}
+    # No word is from the future: the next one could never count.
+    for word in sorted(words, key=lambda word: word.at):
+        said.setdefault(word.key, []).append(word)
+
+    def change(key: RegistrationKey, known: Registration) -> Registration:
+        for word in said[key]:
+            at = min(word.at, now)
+            if word.answer == "confirmed":
+                known = registration.confirmed(known, at)
+            else:
+                known = registration.refused(known, at, now)
+        return known
+
+    await _change(tx, said, change)
+
+
+async def hold(tx: Transaction, refused: Mapping[RegistrationKey, str | None]) -> None:
+    """Carriers refused texts for their numbers, with these codes: hold those that follow. The
+    buckets are locked."""
+    now = await tx.now()
+    log.warning("number not known to the carrier", campaigns=sorted(refused))
+    await _change(tx, refused, lambda key, known: registration.held(known, key[2], now), refused)
+
+
+async def rest(tx: Transaction, keys: Collection[RegistrationKey]) -> None:
+    """Numbers are not ready at the provider: their texts wait for a moment."""
+    now = await tx.now()
+    log.warning("number not ready at the provider", campaigns=sorted(keys))
+    await _change(tx, keys, lambda _, known: registration.rested(known, now))
+
+
+async def _change(
+    tx: Transaction,
+    keys: Collection[RegistrationKey],
+    change: Callable[[RegistrationKey, Registration], Registration],
+    codes: Mapping[RegistrationKey, str | None] | None = None,
+) -> None:
+    await lock_buckets(tx, {(org_id, carrier) for org_id, _, carrier in keys})
+    before = await registrations.read(tx, keys)
+    after = {key: change(key, known) for key, known in before.items()}
+    changed = {key: one for key, one in after.items() if one != before[key]}
+    if not changed:
+        return
+    await registrations.write(tx, changed)
+    for key, one in sorted(changed.items()):
+        # Once for each hold, however many texts it stops.
+        if one.told_at is not None and one.told_at != before[key].told_at:
+            org_id, campaign_id, carrier = key
+            tx.tell(
+                CampaignHeld(
+                    org_id=org_id,
+                    campaign_id=campaign_id,
+                    carrier=carrier,
+                    state=one.state,
+                    code=(codes or {}).get(key),
+                    reason=registration.reason(one, carrier),
+                    held_at=one.told_at,
+                )
+            )
