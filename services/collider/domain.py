@@ -23,14 +23,14 @@ CLOSING_AGAIN = timedelta(seconds=2)
 # --- reasons, in words, as they stand in events and exports ----------------------------------
 
 SENDING_FAILED = "sending failed"
-TOO_LARGE = "costs more segments than the limit a minute"
+TOO_LARGE = "it has more segments than its limits let out in a minute"
 OPTED_OUT = "the contact has opted out"
 UNKNOWN_CAMPAIGN = "its campaign was never launched"
-REPLY_TOO_OLD = "waited longer than a reply may"
+REPLY_TOO_OLD = "the reply waited for too long"
 WITHDRAWN = "withdrawn by an admin before it was sent"
 CAMPAIGN_CLOSED = "campaign closed"
-TOO_LARGE_FOR_A_DAY = "costs more segments than the limit a day"
-ANSWER_LOST = "the provider's answer was lost"
+TOO_LARGE_FOR_A_DAY = "it has more segments than its limits let out in a day"
+ANSWER_LOST = "the provider's answer was lost; it may have been sent, or not"
 SETTLED_AS_FAILED = "settled by hand as not sent"
 SETTLED = "settled"
 """In place of a status: failed by an admin's word, which a carrier's overrules."""
@@ -276,16 +276,18 @@ class Inbound:
 
 
 # Telnyx's codes; see carrier-facts for the other providers' words for the same.
-_RATE = Meaning("put back", "carrier rate exceeded", slows=True)
-_DAY = Meaning("put back", "daily cap reached", fills_day=True)
-_EXPIRED = Meaning("put back", "expired in the provider's queue")
-_UNREGISTERED = Meaning("put back", "number not registered with the carrier", holds_lane=True)
+_RATE = Meaning("put back", "the carrier said that texts came too fast", slows=True)
+_DAY = Meaning("put back", "the carrier said that the limit of the day is reached", fills_day=True)
+_EXPIRED = Meaning("put back", "it expired in the provider's queue")
+_UNREGISTERED = Meaning("put back", "the carrier does not know the number", holds_lane=True)
 # Bought, and not on its messaging profile yet: the number is at fault, not the text.
-_NOT_READY = Meaning("put back", "number not ready at the provider", rests_lane=True)
+_NOT_READY = Meaning("put back", "the number is not ready at the provider", rests_lane=True)
 _QUEUE_FULL = Meaning("put back", "the provider's queue is full", pauses_bucket=True)
-REFUSED_TO_US = Meaning("put back", "the provider refuses it to our account", pauses_bucket=True)
+REFUSED_TO_US = Meaning("put back", "the provider refuses our account", pauses_bucket=True)
 _SPAM = Meaning("failed", "blocked as spam by the carrier")
-_UNREACHABLE = Meaning("failed", "not a number that takes texts")
+_UNREACHABLE = Meaning(
+    "failed", "the number takes no texts: a landline, or not in service"
+)
 MEANINGS = {
     "40011": _RATE,
     "40018": _RATE,
@@ -310,7 +312,7 @@ def meaning(receipt: Receipt) -> Meaning:
     """What a receipt says, whatever the message's state."""
     if receipt.state == "failed":
         known = MEANINGS.get(receipt.code or "")
-        return known or Meaning("failed", receipt.reason or "not delivered")
+        return known or Meaning("failed", receipt.reason or "the carrier did not deliver it")
     if receipt.state == "unconfirmed":
         # Nobody knows; it stays as it is and is never sent again by itself.
         return Meaning("sent")

@@ -1,7 +1,8 @@
 """STOP, START and what others tell of a contact's will: the later word counts, in virtual time."""
 
+import json
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from services.collider.domain import Inbound, Receipt
 from services.collider.inbound import record_inbound
 from services.collider.outcomes import record_receipts
+from services.collider.providers import telnyx
 from shared.events import ContactOptedIn, ContactOptedOut, MessageFailed, MessageReceived
 from tests.engine import EVENING, MORNING, NUMBER, Engine, phone
 
@@ -178,3 +180,27 @@ async def test_a_refusal_of_a_text_from_before_start_does_not_opt_the_contact_ou
     assert len(collider.told(MessageFailed)) == 1
     assert not collider.told(ContactOptedOut)
     assert await is_welcome(collider)
+
+
+@pytest.mark.parametrize(
+    ("received_at", "said_at"),
+    [
+        ("2026-10-20T16:00:00.5Z", datetime(2026, 10, 20, 16, 0, 0, 500_000, UTC)),
+        ("2026-10-20T09:00:00-07:00", datetime(2026, 10, 20, 16, tzinfo=UTC)),
+        ("2026-10-20T16:00:00", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("soon", None),
+        (5, None),
+        (None, None),
+    ],
+)
+def test_a_webhook_says_when_the_provider_had_the_text(
+    received_at: object, said_at: datetime | None
+) -> None:
+    payload = {
+        "id": "its id", "text": "STOP", "received_at": received_at,
+        "from": {"phone_number": CONTACT}, "to": [{"phone_number": NUMBER}],
+    }  # fmt: skip
+    body = json.dumps({"data": {"event_type": "message.received", "payload": payload}})
+    found = telnyx.read_inbound(body.encode())
+    assert found == Inbound("its id", CONTACT, NUMBER, "STOP", said_at)

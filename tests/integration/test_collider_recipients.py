@@ -343,7 +343,7 @@ async def test_a_text_too_large_for_its_carrier_is_refused_when_that_is_known(
     await launched.run(2)
     [failed] = launched.collider.told(MessageFailed)
     assert (failed.reason, failed.carrier) == (
-        "costs more segments than the limit a minute",
+        "it has more segments than its limits let out in a minute",
         "tmobile",
     )
 

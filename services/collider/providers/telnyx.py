@@ -92,7 +92,8 @@ class TelnyxMessages:
             return Outcome("not taken", reason=repr(error), pause_s=_ASKED_PAUSE_S)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             # The request had begun: it may have arrived.
-            return Outcome("unclear", reason=f"{ANSWER_LOST} ({type(error).__name__})")
+            why = "none came in time" if isinstance(error, TimeoutError) else "the line broke"
+            return Outcome("unclear", reason=f"{ANSWER_LOST} ({why})")
 
 
 def request(text: Outbound, webhook_url: str) -> dict[str, Any]:
@@ -136,7 +137,9 @@ def outcome(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
         return Outcome("not taken", code=code, reason=title, pause_s=_ACCOUNT_PAUSE_S)
     means = MEANINGS.get(code) or (REFUSED_TO_US if status == 403 else None)
     if means is None:
-        return Outcome("rejected", code=code, reason=title or f"refused (HTTP {status})")
+        return Outcome(
+            "rejected", code=code, reason=title or f"the provider refused it (HTTP {status})"
+        )
     back = means.verdict == "put back"
     verdict: Literal["not taken", "rejected"] = "not taken" if back else "rejected"
     return Outcome(verdict, code=code, reason=means.reason or title, means=means)
@@ -326,4 +329,14 @@ def read_inbound(body: bytes) -> Inbound | None:
     text = _words(_dig(payload, "text"), TEXT_MOST) or ""
     # The message's id, not the webhook's: the same text may be told of by several webhooks.
     found = _words(_dig(payload, "id")) or _words(_dig(document, "data", "id"))
-    return Inbound(found or id_from(sender, to, text), sender, to, text)
+    said_at = _instant(_dig(payload, "received_at"))
+    return Inbound(found or id_from(sender, to, text), sender, to, text, said_at)
+
+
+def _instant(found: Any) -> datetime | None:
+    """A time from a document; None when it is none, or says no zone."""
+    try:
+        at = datetime.fromisoformat(found)
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (TypeError, ValueError, OverflowError):
+        return None
