@@ -285,9 +285,7 @@ _NOT_READY = Meaning("put back", "the number is not ready at the provider", rest
 _QUEUE_FULL = Meaning("put back", "the provider's queue is full", pauses_bucket=True)
 REFUSED_TO_US = Meaning("put back", "the provider refuses our account", pauses_bucket=True)
 _SPAM = Meaning("failed", "blocked as spam by the carrier")
-_UNREACHABLE = Meaning(
-    "failed", "the number takes no texts: a landline, or not in service"
-)
+_UNREACHABLE = Meaning("failed", "the number takes no texts: a landline, or not in service")
 MEANINGS = {
     "40011": _RATE,
     "40018": _RATE,

@@ -137,9 +137,8 @@ def outcome(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
         return Outcome("not taken", code=code, reason=title, pause_s=_ACCOUNT_PAUSE_S)
     means = MEANINGS.get(code) or (REFUSED_TO_US if status == 403 else None)
     if means is None:
-        return Outcome(
-            "rejected", code=code, reason=title or f"the provider refused it (HTTP {status})"
-        )
+        reason = title or f"the provider refused it (HTTP {status})"
+        return Outcome("rejected", code=code, reason=reason)
     back = means.verdict == "put back"
     verdict: Literal["not taken", "rejected"] = "not taken" if back else "rejected"
     return Outcome(verdict, code=code, reason=means.reason or title, means=means)
