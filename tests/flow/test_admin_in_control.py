@@ -1,9 +1,10 @@
-"""An admin pauses a campaign while its texts go out, lets it go on, and takes back the rest."""
+"""What an admin says of a campaign under way, the collider does: with real processes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -161,3 +162,29 @@ async def test_pause_resume_and_withdraw_hold_within_a_second(
         await run.until_arrived(len(went) + 1)
         verdict = await run.sandbox.get("/judge")
         assert verdict["ok"], verdict
+
+
+async def test_texts_whose_answer_was_lost_are_settled_by_an_admin(
+    database_url: str, amqp_url: str, bus_prefix: str
+) -> None:
+    async with campaign(database_url, amqp_url, bus_prefix) as run:
+        lost = {"call": "send", "kind": "reset", "taken": False, "times": 4}
+        await run.sandbox.put("/sandbox/behaviour", answers=[lost])
+        ids = [text["message_id"] for text in await run.texts("assigned")]
+        await asyncio.gather(*map(run.click, ids[:6]))
+        unclear = await until(
+            partial(run.texts, "unclear"), lambda texts: len(texts) == 4, within_s=30
+        )
+
+        one, *others = [text["message_id"] for text in unclear]
+        await run.admin.post(f"/messages/{one}/settle", outcome="sent")
+        await until(partial(run.texts, "unclear"), lambda texts: len(texts) == 3)
+        shown = await run.admin.get(f"/messages/{one}")
+        assert shown["status"] == "sent"
+        settled = await run.admin.post(f"{run.path}/unclear/settle", outcome="failed")
+        assert settled["unclear"] == 3
+        failed = await until(partial(run.texts, "failed"), lambda texts: len(texts) == 3)
+        assert sorted(text["message_id"] for text in failed) == sorted(others)
+        assert all(text["reason"] for text in failed)
+        assert await run.texts("unclear") == []
+        assert len(await run.ledger()) == 6
