@@ -98,13 +98,15 @@ class Said:
         """Whether a call that starts now may take a spread to arrive, by hours in force within the
         last second."""
         at, told = entry.arrived_at, self.promised[entry.text.number]
+        if not told:
+            return True
         ends = [since for since, _ in told[1:]] + [None]
         in_force = [
             hours
             for (since, hours), end in zip(told, ends, strict=True)
             if since <= at and (end is None or end > at - GRACE)
         ]
-        return not told or any(
+        return any(
             hours.allow(entry.kind, at) and hours.allow(entry.kind, at + SPREAD - TICK)
             for hours in in_force
         )

@@ -9,7 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
@@ -113,12 +113,13 @@ class Engine:
             NumberPurchased.model_validate({**common, "number": number, "purchased_at": self.now}),
         )
 
-    def promise(self, window: Window, hours: Hours, *, number: str = NUMBER) -> None:
+    def promise(self, window: Window, hours: Hours, *, number: str = NUMBER) -> PromisedHours:
         """Tell the judge what the number's campaign promises from now on."""
         promised = PromisedHours(
             hours.time_zone, hours.opens, hours.closes, window.opens_at, window.closes_at
         )
         self.world.judge.tell_hours(self.now, number, promised)
+        return promised
 
     async def limit(
         self,
@@ -208,6 +209,7 @@ class Engine:
     async def go_to(self, until: datetime, *, least_s: float = 0.25) -> None:
         """Turn the clock on to this instant, from one due time to the next, but by `least_s` at
         least: nights pass in a step or two."""
+        until = until.astimezone(UTC)
         while self.now < until:
             due_at = await self._next_due_at() or until
             self.clock.at = min(until, max(self.now + timedelta(seconds=least_s), due_at))
@@ -258,7 +260,7 @@ class Engine:
 async def engine(database_url: str, at: datetime) -> AsyncIterator[Engine]:
     """A collider on an empty schema, at this time."""
     await migrate(database_url, "collider", MIGRATIONS)
-    clock = ManualClock(at)
+    clock = ManualClock(at.astimezone(UTC))
     database = await WeakDatabase.open(database_url, "collider", clock=clock)
     try:
         await empty(database)

@@ -145,10 +145,11 @@ class Stopwatch:
 
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
-        self._started_at = clock.at
+        self._started_s = clock.at.timestamp()
 
     def monotonic(self) -> float:
-        return (self._clock.at - self._started_at).total_seconds()
+        # Not the difference of the two: within one zone that is the clocks' on the wall.
+        return self._clock.at.timestamp() - self._started_s
 
     perf_counter = monotonic
 

@@ -318,11 +318,7 @@ class WorldAtOdds:
         told = self.said.promised[place.number]
         if any(one.archived_at for _, one in told):
             return
-        promised = PromisedHours(
-            hours.time_zone, hours.opens, hours.closes, window.opens_at, window.closes_at
-        )
-        told.append((self.now, promised))
-        self.engine.world.judge.tell_hours(self.now, place.number, promised)
+        told.append((self.now, self.engine.promise(window, hours, number=place.number)))
 
     async def _hear(self, *events: Event) -> None:
         """Each event may come in a batch of its own, in whatever order."""
