@@ -48,10 +48,10 @@ class Switch:
         self.turns.append((at, on))
 
     def forbids(self, at: datetime) -> bool:
-        """Whether it had been on for a second, without a break."""
-        since = [turn for turn in self.turns if turn[0] <= at]
-        recent = [on for when, on in since if when > at - GRACE]
-        before = [on for when, on in since if when <= at - GRACE]
+        """Whether it was on already when this instant began: the last look before a call sees it,
+        and a call that had been started by then has arrived by then."""
+        before = [on for when, on in self.turns if when < at]
+        recent = [on for when, on in self.turns if when == at]
         return bool(before) and before[-1] and all(recent)
 
 

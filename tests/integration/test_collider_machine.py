@@ -20,23 +20,19 @@ from hypothesis.stateful import (
 
 from shared.database import PASSING
 from shared.fields import Carrier
-from tests.replicas import FATES, Fate
-from tests.world_at_odds import (
+from tests.people_at_odds import (
     CAPS,
     CARRIERS,
-    CODES,
     EDITS_S,
     HOURS,
     PLACES,
     SEGMENTS,
-    STARTS,
-    STRIDES_S,
     WORDS,
     Place,
-    Stage,
     Word,
-    WorldAtOdds,
 )
+from tests.replicas import FATES, Fate
+from tests.world_at_odds import CODES, STARTS, STRIDES_S, Stage, WorldAtOdds
 
 HUNT = int(os.environ.get("SLUICE_HUNT", "0"))
 
@@ -45,6 +41,7 @@ carriers = st.sampled_from(CARRIERS)
 caps = st.sampled_from(CAPS)
 indexes = st.integers(0, 2)
 shares = st.integers(0, 99)
+LAST_WORDS: tuple[Word, ...] = ("pause", "archive", "stop", "close")
 fates = st.lists(st.sampled_from(FATES), max_size=4)
 queues = st.fixed_dictionaries(
     {
@@ -79,13 +76,13 @@ class Machine(RuleBasedStateMachine):
     def begin(self, at: str, backlog: list[dict[str, Any]], caps: list[int | None]) -> None:
         self.run(self.world.begin(at, caps))
         for place, texts in zip(PLACES, backlog, strict=False):
-            self.run(self.world.queue(place, **texts))
+            self.run(self.world.people.queue(place, **texts))
 
     # --- people ------------------------------------------------------------------------------
 
     @rule(place=places, texts=queues)
     def queue(self, place: Place, texts: dict[str, Any]) -> None:
-        self.run(self.world.queue(place, **texts))
+        self.run(self.world.people.queue(place, **texts))
 
     @rule(place=places, carrier=carriers, sms=caps, mms=caps, day=caps, own=st.booleans(),
           by_message=st.booleans())  # fmt: skip
@@ -93,21 +90,25 @@ class Machine(RuleBasedStateMachine):
         self, place: Place, carrier: Carrier, sms: int | None, mms: int | None, day: int | None,
         own: bool, by_message: bool,
     ) -> None:  # fmt: skip
-        self.run(self.world.limit(place, carrier, sms, mms, day, own=own, by_message=by_message))
+        self.run(
+            self.world.people.limit(place, carrier, sms, mms, day, own=own, by_message=by_message)
+        )
 
     @rule(place=places, closes_in_s=st.sampled_from(EDITS_S), hours=st.sampled_from(HOURS))
     def edit_window(self, place: Place, closes_in_s: float, hours: tuple[str, str, str]) -> None:
-        self.run(self.world.edit_window(place, closes_in_s, hours))
+        self.run(self.world.people.edit_window(place, closes_in_s, hours))
 
     @rule(place=places, word=st.sampled_from(WORDS))
     def say(self, place: Place, word: Word) -> None:
-        self.run(self.world.say(place, word))
+        self.run(self.world.people.say(place, word))
 
     @rule(place=places, carrier=carriers, index=indexes, wants_texts=st.booleans())
     def hear_of_a_contact(
         self, place: Place, carrier: Carrier, index: int, wants_texts: bool
     ) -> None:
-        self.run(self.world.hear_of_a_contact(place, carrier, index, wants_texts=wants_texts))
+        self.run(
+            self.world.people.hear_of_a_contact(place, carrier, index, wants_texts=wants_texts)
+        )
 
     # --- time and workers --------------------------------------------------------------------
 
@@ -127,9 +128,18 @@ class Machine(RuleBasedStateMachine):
     def claim(self, index: int) -> None:
         self.run(self.world.claim(index))
 
-    @rule(index=indexes, late_s=st.sampled_from((0, 0.1, 0.24, 0.25, 0.26)), fates=fates)
-    def claim_and_dispatch(self, index: int, late_s: float, fates: list[Fate]) -> None:
+    @rule(
+        index=indexes,
+        late_s=st.sampled_from((0, 0.1, 0.24, 0.25, 0.26)),
+        fates=fates,
+        word=st.none() | st.tuples(places, st.sampled_from(LAST_WORDS)),
+    )
+    def claim_and_dispatch(
+        self, index: int, late_s: float, fates: list[Fate], word: tuple[Place, Word] | None
+    ) -> None:
         self.run(self.world.claim(index))
+        if word is not None:
+            self.run(self.world.people.say(*word))
         self.world.wait(late_s)
         self.run(self.world.dispatch(index, fates))
 
