@@ -79,7 +79,7 @@ async def test_a_refusal_while_held_is_told_and_lasts_until_a_late_confirmation(
     refused = [answered("refused", collider.now), provisioned("refused", collider.now)]
     await collider.hear(*refused)
     await collider.run(60, every_s=10)
-    await collider.hear(*refused)
+    await collider.hear(*refused, answered("refused", collider.now))
     await collider.run(3600, every_s=60)
     assert [held.state for held in collider.told(CampaignHeld)] == ["pending", "refused"]
     assert await collider.statuses() == {"queued": 1}
@@ -111,14 +111,12 @@ async def test_an_old_confirmation_does_not_lift_the_hold_of_a_later_refusal(
 ) -> None:
     texts = await sent(collider, 1)
     early = collider.now
-    await collider.run(0.5)
-    await collider.hear(answered("refused", collider.now))
+    collider.clock.advance(1)
     await unregistered(collider, *texts)
-    await collider.run(60, every_s=10)
-    before = await collider.statuses()
+    await collider.hear(answered("refused", collider.now))
     await collider.hear(answered("confirmed", early))
     await collider.run(60, every_s=10)
-    assert await collider.statuses() == before
+    assert await collider.statuses() == {"queued": 1}
 
 
 async def test_a_carrier_that_confirmed_and_still_refuses_is_tried_every_minute(
@@ -132,7 +130,15 @@ async def test_a_carrier_that_confirmed_and_still_refuses_is_tried_every_minute(
     await unregistered(collider, *texts)
     await collider.run(55, every_s=5)
     assert await collider.statuses() == {"queued": 1}
-    [held] = collider.told(CampaignHeld)
-    assert held.state == "confirmed"
+    await collider.run(5.5, every_s=5.5)
+    assert await collider.statuses() == {"sent": 1}
+    # It refuses it again: the same hold, which is told of once.
+    async with collider.database.transaction() as tx:
+        again = Receipt("org", texts[0].message_id, 2, "failed", "40019", None, None)
+        await record_receipts(tx, [again])
+    await collider.run(55, every_s=5)
+    assert await collider.statuses() == {"queued": 1}
     await collider.run(10)
     assert await collider.statuses() == {"delivered": 1}
+    [held] = collider.told(CampaignHeld)
+    assert held.state == "confirmed"

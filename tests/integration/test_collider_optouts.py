@@ -151,6 +151,29 @@ async def test_a_stop_that_the_provider_delivers_after_a_later_start_changes_not
     assert not await is_welcome(collider)
 
 
+async def test_an_old_start_after_a_later_stop_is_not_told(collider: Engine) -> None:
+    await launched(collider)
+    said_at = collider.now
+    await collider.run(60, every_s=10)
+    await texts_us(collider, "STOP", said_at + timedelta(seconds=30))
+    await texts_us(collider, "START", said_at)
+    assert not await is_welcome(collider)
+    assert not collider.told(ContactOptedIn)
+
+
+async def test_start_said_again_outlasts_a_stop_from_in_between_that_comes_late(
+    collider: Engine,
+) -> None:
+    await launched(collider)
+    said_at = collider.now
+    await collider.run(60, every_s=10)
+    await texts_us(collider, "START", said_at)
+    await texts_us(collider, "START", said_at + timedelta(seconds=20))
+    await texts_us(collider, "STOP", said_at + timedelta(seconds=10))
+    assert await is_welcome(collider)
+    assert not collider.told(ContactOptedOut)
+
+
 async def test_a_word_from_the_future_does_not_outlast_the_next_one(collider: Engine) -> None:
     await launched(collider)
     await collider.hear(opted_out(collider.now + timedelta(hours=1)))
