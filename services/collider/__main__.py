@@ -50,7 +50,7 @@ async def wire_with(runtime: Runtime, provider: MessageProvider) -> None:
     webhooks = Webhooks(database, Verifier(settings.telnyx_public_key))
 
     runtime.hear(HANDLERS)
-    runtime.work("claim", claimer.step, idle_s=0.05)
+    runtime.work("claim", claimer.step, idle_s=0.05, wake=dispatcher.freed)
     runtime.work("dispatch", dispatcher.step, idle_s=0.5, wake=dispatcher.wake)
     runtime.work("webhooks", webhooks.gather.step, idle_s=0.5, wake=webhooks.gather.wake)
     runtime.work("look_up", look_ups.step, idle_s=0.2, wake=look_ups.wake)

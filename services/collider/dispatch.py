@@ -57,6 +57,9 @@ class Dispatcher:
         self._claimed: list[tuple[Outbound, float]] = []
         self._outcomes: list[tuple[Outbound, Outcome]] = []
         self._calls: set[asyncio.Task[None]] = set()
+        self._awaited = False
+        self.freed = asyncio.Event()
+        """Set when there are hands again for who waits for them."""
         self.wake = asyncio.Event()
         """Set when there is something to write down."""
 
@@ -82,6 +85,10 @@ class Dispatcher:
     def crowding(self) -> list[str]:
         """Organizations that have their full share of the hands."""
         return [org_id for org_id, count in self._in_hand.items() if count >= self._share]
+
+    def wait_for_hands(self) -> None:
+        """Have `freed` set when half of the hands are free."""
+        self._awaited = True
 
     def slow_down(self) -> bool:
         """Take half as much at once from here on, since calls do not start in time; whether there
@@ -116,6 +123,9 @@ class Dispatcher:
             self._outcomes = done + [(text, NOT_STARTED) for text, _ in next_] + self._outcomes
             raise
         self._in_hand -= collections.Counter(text.org_id for text, _ in done)
+        if self._awaited and 2 * self.free >= self._hands:
+            self._awaited = False
+            self.freed.set()
         if len(mine) < len(next_):
             self.slow_down()
         else:

@@ -22,9 +22,12 @@ from services.collider.store.standings import BucketKey
 from shared.database import Database, Transaction
 from shared.rules.meters import SPREAD_S
 
-BUCKETS_MOST = 200
-BUCKET_MOST = 500
-"""As many messages of one bucket are claimed at once, however much room there is."""
+# So many buckets are looked at in one claim: all that are due, or where these have more to go than
+# there are hands for, fewer of them for more texts each, since each costs about as much as a text.
+BUCKETS_MOST, BUCKETS_LEAST = 200, 16
+TEXTS_MOST = 500
+"""As many are claimed at once: more would hardly be called in time."""
+HANDS_FULL = 0.8
 # Much longer than a claim may wait for its call, so that it only runs out when the replica died.
 CLAIM_LEASE_S = 5.0
 # The commit, the marking and the start of the calls need the rest of the spread.
@@ -43,22 +46,31 @@ class Claimer:
         self._database = database
         self._dispatcher = dispatcher
         self._lookout = Lookout()
+        self._buckets_most = BUCKETS_MOST
 
     async def step(self) -> bool:
         """Claim from the buckets that are due, as much as can be called at once; whether there
         was any."""
-        if self._dispatcher.free < 1:
+        most = min(self._dispatcher.free, TEXTS_MOST)
+        if most < 1:
+            self._dispatcher.wait_for_hands()
             return False
         try:
             with CLAIM_S.time():
                 async with self._database.transaction() as tx:
-                    claim = await _claim(tx, self._dispatcher, self._lookout)
+                    claim = await _claim(
+                        tx, self._dispatcher, self._lookout, self._buckets_most, most
+                    )
                     late = time.monotonic() - claim.started_s > CLAIM_MOST_S
                     if claim.texts and late and self._dispatcher.slow_down():
                         raise _TooSlow
         except _TooSlow:
             return True
         self._dispatcher.take(claim.texts, claim.started_s)
+        if len(claim.texts) > HANDS_FULL * most:
+            self._buckets_most = max(BUCKETS_LEAST, self._buckets_most // 2)
+        else:
+            self._buckets_most = min(BUCKETS_MOST, self._buckets_most * 2)
         return claim.found
 
 
@@ -75,14 +87,16 @@ class _Claim:
     started_s: float = 0.0
 
 
-async def _claim(tx: Transaction, hands: Dispatcher, lookout: Lookout) -> _Claim:
+async def _claim(
+    tx: Transaction, hands: Dispatcher, lookout: Lookout, buckets_most: int, texts_most: int
+) -> _Claim:
     paused_until = await due.paused_until(tx, hands.provider_name)
     now = await tx.now()
     if paused_until is not None and now < paused_until:
         return _Claim(found=False)
     floor = lookout.floor()
     found = await due.lock_due(
-        tx, now, floor=floor, most=min(BUCKETS_MOST, hands.free), without=hands.crowding
+        tx, now, floor=floor, most=min(buckets_most, texts_most), without=hands.crowding
     )
     if not hands.crowding:
         lookout.saw(found, now)
@@ -100,7 +114,7 @@ async def _claim(tx: Transaction, hands: Dispatcher, lookout: Lookout) -> _Claim
     }
     if not before:
         return _Claim(found=True)
-    most = _shares(list(before), hands)
+    most = _shares(list(before), hands, texts_most)
     buckets = await standings.read_buckets(tx, before, positions, now)
     try:
         plans = await _plan(tx, buckets, now, most=most)
@@ -135,14 +149,11 @@ async def _write_down(
     await _refuse(tx, list(plans.values()))
 
 
-def _shares(keys: Sequence[BucketKey], hands: Dispatcher) -> dict[BucketKey, int]:
+def _shares(keys: Sequence[BucketKey], hands: Dispatcher, texts_most: int) -> dict[BucketKey, int]:
     """How many messages of each bucket there are hands for."""
     buckets_of = Counter(org_id for org_id, _ in keys)
-    each = hands.free // len(keys)
-    return {
-        key: max(1, min(BUCKET_MOST, each, hands.free_for(key[0]) // buckets_of[key[0]]))
-        for key in keys
-    }
+    each = texts_most // len(keys)
+    return {key: max(1, min(each, hands.free_for(key[0]) // buckets_of[key[0]])) for key in keys}
 
 
 async def _plan(

@@ -93,9 +93,11 @@ async def _days(
     # Any zone's today is within a day of the date in UTC.
     rows = await tx.sql.fetch(
         """
-        SELECT day_quotas.* FROM day_quotas
-        JOIN unnest($1::text[], $2::text[]) AS key (org_id, carrier) USING (org_id, carrier)
-        WHERE day BETWEEN $3::date - 1 AND $3::date + 1
+        SELECT one.* FROM unnest($1::text[], $2::text[]) AS key (org_id, carrier)
+        CROSS JOIN LATERAL (
+            SELECT * FROM day_quotas
+            WHERE day_quotas.org_id = key.org_id AND day_quotas.carrier = key.carrier
+              AND day BETWEEN $3::date - 1 AND $3::date + 1) AS one
         """,
         *columns(keys, 2),
         now.date(),
