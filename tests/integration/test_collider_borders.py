@@ -1,15 +1,19 @@
 """The last moments before a close, a window's end and a carrier's midnight, and the last look
 before a call: in virtual time, at the ledger."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Literal
+from unittest import mock
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from services.collider import dispatch
 from services.sandbox.minutes import day_of
+from shared.clock import ManualClock
 from shared.events import (
     CampaignArchived,
     CampaignPaused,
@@ -22,6 +26,7 @@ from shared.events import (
 from shared.rules.hours import Hours, Window
 from shared.rules.meters import SPREAD_S
 from tests.engine import EVENING, MORNING, Engine, phone
+from tests.replicas import Stopwatch
 
 LOS_ANGELES = "America/Los_Angeles"
 SPREAD = timedelta(seconds=SPREAD_S)
@@ -152,6 +157,70 @@ async def test_a_claim_that_is_a_spread_old_is_called_no_more(collider: Engine) 
         assert len(collider.world.judge.page(0, 10)) - seen == called
     await collider.run(2)
     assert await collider.statuses() == {"delivered": 2}
+
+
+async def test_a_replica_whose_own_stopwatch_stood_still_calls_nothing_old(
+    collider: Engine,
+) -> None:
+    await collider.launch(opens_at=MORNING, closes_at=EVENING)
+    await collider.hear(*collider.texts("att", 1))
+    await collider.claimer.step()
+    collider.clock.advance(1)
+    with mock.patch.object(dispatch, "time", Stopwatch(ManualClock(collider.now))):
+        await collider.replicas[0].dispatch()
+    assert not collider.world.judge.page(0, 10)
+    await collider.run(10)
+    assert await collider.statuses() == {"delivered": 1}
+
+
+async def test_a_replica_that_is_frozen_between_its_intent_and_its_call_calls_nobody(
+    collider: Engine,
+) -> None:
+    await collider.launch(opens_at=MORNING, closes_at=EVENING)
+    await collider.hear(*collider.texts("att", 1))
+    await collider.claimer.step()
+    await collider.dispatcher.step()
+    assert collider.dispatcher.busy
+    collider.clock.advance(1)
+    await asyncio.sleep(0)
+    assert not collider.world.judge.page(0, 10)
+    await collider.run(10)
+    assert await collider.statuses() == {"delivered": 1}
+
+
+async def test_a_zombies_word_on_its_attempt_changes_nothing_of_the_next(
+    collider: Engine,
+) -> None:
+    await collider.launch(opens_at=MORNING, closes_at=EVENING)
+    await collider.hear(*collider.texts("att", 1))
+    zombie, other = collider.replicas[0], collider.start_replica()
+    await zombie.claimer.step()
+    collider.clock.advance(6)
+    await collider.keep_up()
+    other.line.fates.append("hangs")
+    await other.work()
+    assert await collider.statuses() == {"calling": 1}
+    # It finds its own claim gone, and says that it has not started its call.
+    await zombie.dispatch()
+    assert await collider.statuses() == {"calling": 1}
+    other.line.let_go()
+    await other.dispatch()
+    await collider.run(10)
+    assert await collider.statuses() == {"delivered": 1}
+    assert [one.attempt for one in collider.world.judge.page(0, 10)] == ["2"]
+
+
+async def test_replicas_that_claim_in_the_same_instant_share_one_minute(collider: Engine) -> None:
+    await collider.limit("att", version=2, sms_per_minute=60)
+    await collider.launch(opens_at=MORNING, closes_at=EVENING)
+    await collider.hear(*collider.texts("att", 300))
+    replicas = [collider.replicas[0], *(collider.start_replica() for _ in range(3))]
+    for _ in range(80):
+        collider.clock.advance(1)
+        await asyncio.gather(*(replica.work() for replica in replicas))
+    verdict = collider.world.judge.verdict()
+    assert verdict["ok"], verdict
+    assert 76 <= len(collider.world.judge.page(0, 1000)) <= 80
 
 
 async def test_what_is_withdrawn_with_the_call_at_hand_is_gone_within_a_second(
