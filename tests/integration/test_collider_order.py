@@ -46,6 +46,20 @@ async def test_the_campaign_whose_time_runs_out_first_goes_first(collider: Engin
     await collider.run(14 * 60)
     assert not collider.told(MessageFailed)
     assert await collider.statuses() == {"delivered": 800}
+    # In the same world oldest first would have kept the urgent ones waiting for too long.
+    evening, urgent = (300, 12 * 60), (500, 11)
+    assert _left_over([evening, urgent], per_minute=60) == 140
+    assert _left_over([urgent, evening], per_minute=60) == 0
+
+
+def _left_over(campaigns: list[tuple[int, int]], *, per_minute: int) -> int:
+    """Of campaigns (texts, minutes until their end), one after the other: how many do not go."""
+    left, minute = 0, 0.0
+    for texts, ends in campaigns:
+        gone = min(texts, max(0, int((ends - minute) * per_minute)))
+        left += texts - gone
+        minute += gone / per_minute
+    return left
 
 
 async def test_what_is_queued_while_closed_goes_at_the_next_opening(collider: Engine) -> None:
