@@ -14,6 +14,8 @@ third joins after a third of the time, and the first is killed with -9 at half o
 
 The provider posts no receipts here: two a text, a thousand texts a second, would be four processes'
 work more on the same cores, and what is measured is the way out.
+
+Celery then gets the same limits, in the easiest case there is (peers/limiting.py).
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from tests.bench.handoff import (
     under_way,
 )
 from tests.bench.ledger import Arrival, Sandbox, sandbox
+from tests.bench.peers.limiting import limited
 from tests.bench.stand import Stand, servers_of
 from tests.bench.stock import CARRIERS, Campaign, campaigns, collider_database, fill, hear
 
@@ -88,7 +91,15 @@ async def run(stand: Stand) -> Figures:
         with Watch(_pids(stand, platform)) as watch:
             ran = await _traffic(stand, platform, database, provider, there, lasts_s)
         figures = await _judged(database, provider, ran)
-    return {**figures, "cores_used": watch.shares}
+    async with stand.place() as place:
+        celery = await limited(
+            stand,
+            place,
+            buckets=30 if stand.quick else ORGS * len(CARRIERS),
+            per_minute=PER_MINUTE,
+            lasts_s=15.0 if stand.quick else 80.0,
+        )
+    return {**figures, **celery, "cores_used": watch.shares}
 
 
 async def _traffic(
