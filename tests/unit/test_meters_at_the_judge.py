@@ -192,6 +192,21 @@ def test_limits_lowered_and_raised_bind_within_a_second_and_make_no_burst(
     assert not verdict.over, verdict.worst
 
 
+@pytest.mark.parametrize("other", [0, 1])
+@pytest.mark.parametrize("per_minute", [1, 2, 15, 75, 600])
+def test_a_limit_that_is_edited_all_the_time_lets_out_no_more(per_minute: int, other: int) -> None:
+    """By one up and down, or closed and opened: each edit would be a burst, were it forgotten what
+    the minute before holds."""
+    flow = Flow(per_minute, (1 for _ in count()), until_a_border(WORST_BORDER_S, 0))
+    for _ in range(80):
+        flow.limit(per_minute)
+        flow.run(1.1, lambda: 0.1)
+        flow.limit(other and per_minute + 1)
+        flow.run(0.4, lambda: 0.1)
+    verdict = flow.verdict()
+    assert not verdict.over, verdict.worst
+
+
 LIMITS = (1, 2, 3, 15, 50, 75, 240, 400, 1000, 2400, 4500, 9000)
 
 
