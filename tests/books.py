@@ -9,6 +9,7 @@ from typing import Any
 
 from asyncpg import Record
 
+from services.collider.domain import SETTLED_AS_FAILED
 from services.sandbox.domain import MAY_GO_AGAIN
 from services.sandbox.hours import PromisedHours
 from services.sandbox.judge import Entry
@@ -184,6 +185,9 @@ async def imbalances(engine: Engine, said: Said) -> list[str]:
 def _is_charged(row: Record, entry: Entry | None) -> bool:
     """Whether the text's last attempt has to stand in the books."""
     if row["status"] in ("claimed", "calling", "sent", "delivered", "unclear"):
+        return True
+    if row["reason"] == SETTLED_AS_FAILED:
+        # By hand: nobody knows for sure.
         return True
     if row["status"] != "failed" or entry is None or entry.attempt != str(row["attempt"]):
         # It waited when it ended: whatever it was charged has been given back.

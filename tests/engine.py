@@ -172,7 +172,8 @@ class Engine:
 
     async def keep_up(self) -> None:
         """What time does by itself."""
-        for upkeep in (self.upkeep.turn, self.upkeep.route, self.upkeep.reap, self.upkeep.close):
+        of = self.upkeep
+        for upkeep in (of.turn, of.route, of.reap, of.settle, of.close):
             while await upkeep():
                 pass
 

@@ -15,6 +15,7 @@ from shared.events import (
     ContactOptedOut,
     Event,
     QueueWithdrawn,
+    UnclearSettled,
     WindowChanged,
     WindowClosed,
 )
@@ -34,7 +35,8 @@ HOURS = (
     ("08:00", "22:00", "America/New_York"),
 )
 Word = Literal[
-    "launch", "close", "pause", "resume", "withdraw", "archive", "confirm", "again", "stop"
+    "launch", "close", "pause", "resume", "withdraw", "archive", "confirm", "again", "stop",
+    "all sent", "all failed",
 ]  # fmt: skip
 WORDS: tuple[Word, ...] = get_args(Word)
 EDITS_S = (-3600, -1, 0.2, 3, 40, 600, 43_200, 200_000)
@@ -137,6 +139,13 @@ class People:
         elif word == "stop":
             for carrier in CARRIERS:
                 await self.hear_of_a_contact(place, carrier, 0, wants_texts=False)
+        elif word in ("all sent", "all failed"):
+            await self._hear(
+                UnclearSettled(
+                    org_id=place.org_id, campaign_id=place.campaign_id, settled_at=self.engine.now,
+                    outcome="sent" if word == "all sent" else "failed",
+                )
+            )  # fmt: skip
         else:
             await self._hear(*list(self.said.accepted.values())[:200])
 
