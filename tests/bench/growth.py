@@ -35,6 +35,9 @@ ORGS = 50
 PER_MINUTE = 600_000
 """High enough that there is always room; low enough that meters are read and written."""
 CLAIMED = 1000
+IDLE_MOST = 500
+CLAIMED_BUCKETS = 150
+"""A claim takes from somewhat more of them at most."""
 
 
 class Instant:
@@ -50,8 +53,9 @@ class Instant:
 class Scene:
     """One database with a collider at work on it."""
 
-    def __init__(self, url: str, database: Database) -> None:
+    def __init__(self, url: str, database: Database, buckets: int) -> None:
         self.url = url
+        self.buckets = buckets
         self.database = database
         self.dispatcher = Dispatcher(database, Instant(), calls_most=CLAIMED, timeout_s=10)
         self.claimer = Claimer(database, self.dispatcher)
@@ -59,13 +63,16 @@ class Scene:
 
     async def claim(self) -> float:
         """Claim CLAIMED texts; milliseconds."""
-        claimed, spent_s = 0, 0.0
+        claimed, spent_s, idle = 0, 0.0, 0
         while claimed < 0.9 * CLAIMED:
             begun = time.perf_counter()
             await self.claimer.step()
             spent_s += time.perf_counter() - begun
             now = CLAIMED - self.dispatcher.free
             if not now:
+                idle += 1
+                if idle > IDLE_MOST:
+                    raise RuntimeError("no bucket lets anything out any more")
                 await asyncio.sleep(0.02)
             claimed += now
             self.claims += bool(now)
@@ -105,7 +112,7 @@ async def run(stand: Stand) -> Figures:
         async with _scene(stand, ORGS, 1, sizes.backlog) as large:
             by_backlog = await _ratio(stand, base, large, sizes, f"{sizes.backlog:,} queued")
             held, growth = await _held(stand, large, sizes)
-        async with _scene(stand, sizes.buckets // 3, 1, 12 * sizes.buckets) as many:
+        async with _scene(stand, sizes.buckets // 3, 1, 30 * sizes.buckets) as many:
             by_buckets = await _ratio(stand, base, many, sizes, f"{sizes.buckets:,} buckets")
         lanes = 3 * ORGS * sizes.campaigns
         async with _scene(stand, ORGS, sizes.campaigns, 4 * lanes) as crowded:
@@ -132,21 +139,24 @@ async def _scene(stand: Stand, orgs: int, each: int, queued: int) -> AsyncIterat
         await fill(place.database_url, database, launched, per_minute=PER_MINUTE, per_lane=per_lane)
         filled_s = time.monotonic() - begun
         stand.say(f"{3 * orgs:,} buckets × {each} campaigns, {queued:,} texts: {filled_s:.0f} s")
-        yield Scene(place.database_url, database)
+        yield Scene(place.database_url, database, 3 * orgs)
 
 
 async def _ratio(stand: Stand, base: Scene, rival: Scene, sizes: Sizes, what: str) -> float:
     """How many times as long the rival's claims take; base and rival in turn."""
     times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(2):  # the first claims take up the wake-ups of the fill: not what is measured
-        await base.claim()
-        await rival.claim()
-    await tidy(rival.url)
+    refill = -(-CLAIMED // base.buckets)
+    # A bucket's first claim takes up the fill's wake-up and writes its first rows: not measured.
+    for scene in (base, rival):
+        for _ in range(2 + scene.buckets // CLAIMED_BUCKETS):
+            await scene.claim()
+            await copy(base.url, refill if scene is base else 0)
+        await tidy(scene.url)
     for _ in range(sizes.rounds):
         for scene, mine in zip((base, rival), times, strict=True):
             mine.append(await scene.claim())
         # The base stays as small as it is said to be.
-        await copy(base.url, -(-CLAIMED // (3 * ORGS)))
+        await copy(base.url, refill)
     await tidy(base.url)
     medians = [statistics.median(mine) for mine in times]
     stand.say(f"{what}: {medians[1]:.0f} ms for {CLAIMED} texts, base {medians[0]:.0f} ms")
