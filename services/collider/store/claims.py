@@ -12,7 +12,7 @@ from services.collider.store.standings import BucketKey
 from shared.database import Transaction, columns
 
 # As many lanes of a bucket are looked at in one claim; the others have their turn when these rest.
-LANES_MOST, LANES_MORE = 64, 8
+LANES_MOST, LANES_MORE = 64, 4
 
 
 async def open_lanes(
