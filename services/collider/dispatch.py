@@ -26,7 +26,8 @@ BATCH_MOST = 500
 SHARE_MOST = 0.25
 # On a machine that is too busy, claims come too late, and putting them back makes it busier still:
 # it takes less at once then, down to this, until calls start in time again.
-HANDS_LEAST = 16
+HANDS_LEAST = 64
+IN_TIME_LEAST = 0.75
 # After this a call has certainly ended: without a result its replica has died.
 CALL_LEASE_BEYOND_TIMEOUT_S = 5.0
 
@@ -126,10 +127,10 @@ class Dispatcher:
         if self._awaited and 2 * self.free >= self._hands:
             self._awaited = False
             self.freed.set()
-        if len(mine) < len(next_):
+        if len(mine) < IN_TIME_LEAST * len(next_):
             self.slow_down()
         else:
-            self._hands = min(self._calls_most, self._hands + len(mine))
+            self._hands = min(self._calls_most, self._hands + max(len(mine), HANDS_LEAST // 4))
         for text, claimed_s in next_:
             if attempt_key(text) in mine:
                 call = asyncio.create_task(self._call(text, claimed_s))
