@@ -129,7 +129,7 @@ class Dispatcher:
             self.freed.set()
         if len(mine) < IN_TIME_LEAST * len(next_):
             self.slow_down()
-        else:
+        elif mine:
             self._hands = min(self._calls_most, self._hands + max(len(mine), HANDS_LEAST // 4))
         for text, claimed_s in next_:
             if attempt_key(text) in mine:
