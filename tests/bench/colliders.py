@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -70,6 +71,17 @@ class Colliders:
         for replica in self.replicas:
             if not replica.child.is_alive():
                 raise ChildDied(replica.child)
+
+    async def beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this while all of them live. Raises ChildDied as soon as one ends by itself."""
+        task = asyncio.ensure_future(work)
+        try:
+            while not task.done():
+                self.check()
+                await asyncio.wait([task], timeout=0.5)
+            await task
+        finally:
+            task.cancel()
 
     def _spawn(self) -> Replica:
         http_port, ops_port = free_port(), free_port()

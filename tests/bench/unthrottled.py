@@ -29,7 +29,9 @@ QUICK_BOUND_S = 120.0
 
 ORGS = 50
 WARM_UP = 5_000
-WITHIN_S = 300.0
+WITHIN_S = 120.0
+CALLS_MOST = 2_000
+"""Hands of a replica: more than by default, as one would set for a provider that is this quick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +68,21 @@ Way = Callable[[int], Awaitable[Measured]]
 
 async def ours(stand: Stand, *, replicas: int, messages: int) -> Measured:
     """From the first publish to the last MessageSent that was heard, on a database of its own."""
+    settings = {"SLUICE_CALLS_MOST": str(CALLS_MOST)}
     orgs = [f"org-{index}-{new_id()[-8:]}" for index in range(ORGS)]
     warm_up, made = bodies(orgs, WARM_UP), bodies(orgs, messages)
     async with (
         stand.place() as place,
-        colliders(stand, place, replicas) as running,
+        colliders(stand, place, replicas, settings=settings) as running,
         producing(place) as (producer, counter),
     ):
         await launch(place, orgs)
         await producer.publish(warm_up)
-        await counter.until(WARM_UP, WITHIN_S)
+        await running.beside(counter.until(WARM_UP, WITHIN_S))
         watched = {one.child.name: one.pid for one in running.replicas} | servers_of(stand.servers)
         with Watch(watched) as watch:
             await producer.publish(made)
-            await counter.until(WARM_UP + messages, WITHIN_S)
+            await running.beside(counter.until(WARM_UP + messages, WITHIN_S))
         assert len(counter.sent) == WARM_UP + messages
     return Measured(messages / watch.took_s, watch.shares, os.getloadavg()[0])
 
@@ -135,10 +138,16 @@ async def run(stand: Stand) -> Figures:
             stand.say(f"{name}, {best[name]}: {one.per_s:,.0f} a second, load {one.load:.1f}")
     per_s = {name: median(one.per_s for one in those) for name, those in runs.items()}
     mine = per_s.pop("ours")
+    by_round = [
+        one.per_s / max(runs[name][index].per_s for name in per_s)
+        for index, one in enumerate(runs["ours"])
+    ]
     return {
         "msgs_per_s": mine,
         "peers": per_s,
         "ratio_best_peer": mine / max(per_s.values()),
+        # Against the best peer of the same round: less at the mercy of what else the machine does.
+        "ratio_by_round": round(median(by_round), 2),
         "cpu_s_per_1000": {
             name: round(median(one.cpu_s_per_1000 for one in those), 3)
             for name, those in runs.items()
