@@ -278,7 +278,8 @@ class Inbound:
 # Telnyx's codes; see carrier-facts for the other providers' words for the same.
 _RATE = Meaning("put back", "the carrier said that texts came too fast", slows=True)
 _DAY = Meaning("put back", "the carrier said that the limit of the day is reached", fills_day=True)
-_EXPIRED = Meaning("put back", "it expired in the provider's queue")
+# Its queue is slower than we are: more of the same would expire as well.
+_EXPIRED = Meaning("put back", "it expired in the provider's queue", pauses_bucket=True)
 _UNREGISTERED = Meaning("put back", "the carrier does not know the number", holds_lane=True)
 # Bought, and not on its messaging profile yet: the number is at fault, not the text.
 _NOT_READY = Meaning("put back", "the number is not ready at the provider", rests_lane=True)

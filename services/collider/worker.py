@@ -98,10 +98,11 @@ async def _claim(
     found = await due.lock_due(
         tx, now, floor=floor, most=min(buckets_most, texts_most), without=hands.crowding
     )
-    if not hands.crowding:
-        lookout.saw(found, now)
     if not found.keys:
         return _Claim(found=False)
+    if not hands.crowding:
+        # Else some that are older may have been left out.
+        lookout.saw(found, now)
     started_s = time.monotonic()
     # The locks may have been waited for: room is counted from after them.
     now = await tx.now(afresh=True)
