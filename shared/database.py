@@ -106,6 +106,8 @@ class Database:
                 # Statements over unnest() are estimated high and run in milliseconds:
                 # compiling them costs more than it saves.
                 "jit": "off",
+                # A plan made for ten texts reads the whole table when there are a million.
+                "plan_cache_mode": "force_custom_plan",
                 "timezone": "UTC",
             },
         )

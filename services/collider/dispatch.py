@@ -94,7 +94,7 @@ class Dispatcher:
     def slow_down(self) -> bool:
         """Take half as much at once from here on, since calls do not start in time; whether there
         was anything to halve."""
-        before, self._hands = self._hands, max(HANDS_LEAST, self._hands // 2)
+        before, self._hands = self._hands, max(min(HANDS_LEAST, self._hands), self._hands // 2)
         return self._hands < before
 
     @property

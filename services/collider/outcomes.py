@@ -95,7 +95,7 @@ async def record_outcomes(
         if message is None or domain.is_settled(message.status, message.reason, outcome.verdict):
             continue
         if outcome.code is not None and outcome.verdict in ("rejected", "not taken"):
-            REFUSALS.labels(message.org_id, message.carrier, outcome.code).inc()
+            _count_refusal(message, outcome.code)
         if outcome.means is not None:
             meanings[key] = outcome.means
         elif outcome.verdict == "not taken":
@@ -110,6 +110,12 @@ async def record_outcomes(
     if pause_s:
         until = await tx.now() + timedelta(seconds=pause_s)
         await results.pause_provider(tx, provider, until)
+
+
+def _count_refusal(message: Message, code: str | None) -> None:
+    # A code that we do not know may be any text; a label for each would never end.
+    known = code if code in domain.MEANINGS else "other"
+    REFUSALS.labels(message.org_id, message.carrier, known).inc()
 
 
 async def record_receipts(tx: Transaction, receipts: Sequence[Receipt]) -> None:
@@ -133,7 +139,7 @@ async def record_receipts(tx: Transaction, receipts: Sequence[Receipt]) -> None:
     ends = []
     for key, (receipt, means) in last.items():
         if receipt.state == "failed":
-            REFUSALS.labels(receipt.org_id, locked[key].carrier, receipt.code or "none").inc()
+            _count_refusal(locked[key], receipt.code)
         if means.verdict != "put back":
             status = "failed" if means.verdict == "opted out" else means.verdict
             ends.append(Ended(locked[key], status, receipt.provider_id, receipt.code, means.reason))

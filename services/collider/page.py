@@ -9,8 +9,8 @@ from typing import Any
 
 from aiohttp import web
 
+from services.collider.bucket import CHANNELS, Bucket
 from services.collider.domain import NEVER
-from services.collider.plan import CHANNELS, Bucket
 from services.collider.standing import Standing
 from services.collider.state import Waiting, left_today, meter_of, room_of, state_of, waits_for
 from services.collider.store import standings, survey

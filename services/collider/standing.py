@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from services.collider.plan import Bucket, Plan, Scope
+from services.collider.bucket import Bucket, Scope
+from services.collider.plan import Plan
 from shared.fields import Channel
 from shared.rules.meters import Meter
 
@@ -66,9 +67,9 @@ def followed(standing: Standing, bucket: Bucket, plan: Plan, now: datetime) -> S
     spent = dict(standing.spent)
     for scope, day, segments in plan.spent():
         spent[scope, day] = spent.get((scope, day), 0) + segments
-    gone = {*plan.cursors, *plan.emptied}
-    cursors = {lane: at for lane, at in bucket.cursors.items() if lane not in gone}
-    cursors |= {lane: at for lane, at in plan.cursors.items() if lane not in plan.emptied}
+    # Those that were moved come last. What comes at a lower position brings a wake-up that says so.
+    cursors = {lane: at for lane, at in bucket.cursors.items() if lane not in plan.cursors}
+    cursors |= plan.cursors
     return Standing(
         standing.version,
         plan.due_at,

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from services.collider.bucket import Bucket, Lane, Room, Scope, paced
 from services.collider.pace import over
-from services.collider.plan import Bucket, Lane, Room, Scope, paced
 from services.collider.standing import Standing
 from shared.events import BucketState
 from shared.fields import Channel

@@ -49,15 +49,15 @@ class Upkeep:
             by_end: dict[tuple[str, str], list[Leftover]] = defaultdict(list)
             for leftover in (one for campaign in due for one in domain.leftovers(campaign, now)):
                 by_end[leftover.status, leftover.reason].append(leftover)
-            most = MESSAGES_MOST
+            unfinished: set[tuple[str, str]] = set()
             for (status, reason), those in by_end.items():
-                left = await sweeps.lock_left(tx, those, most=most)
+                left = await sweeps.lock_left(tx, those, most=MESSAGES_MOST)
                 await outcomes.end(tx, [Ended(one, status, reason=reason) for one in left])
-                most -= len(left)
-            if most:
-                again = [(*one.key, domain.look_again_at(one, now)) for one in due]
-                await sweeps.look_again(tx, again)
-        return not most
+                unfinished |= {(one.org_id, one.campaign_id) for one in left}
+            done = [one for one in due if one.key not in unfinished]
+            again = [(*one.key, domain.look_again_at(one, now)) for one in done]
+            await sweeps.look_again(tx, again)
+        return bool(unfinished)
 
     async def route(self) -> bool:
         """Put texts that came before their campaign's launch into its lanes."""

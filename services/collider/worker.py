@@ -10,11 +10,12 @@ import structlog
 from prometheus_client import Histogram
 
 from services.collider import outcomes
+from services.collider.bucket import Bucket, Room, paced
 from services.collider.dispatch import Dispatcher
 from services.collider.domain import Outbound
 from services.collider.lookout import Lookout
 from services.collider.pace import over
-from services.collider.plan import Bucket, Plan, Room, ask, paced, plan
+from services.collider.plan import Plan, ask, plan
 from services.collider.standing import Standing, followed
 from services.collider.store import claims, due, paces, results, standings
 from services.collider.store.results import Ended
@@ -100,9 +101,7 @@ async def _claim(
     )
     if not found.keys:
         return _Claim(found=False)
-    if not hands.crowding:
-        # Else some that are older may have been left out.
-        lookout.saw(found, now)
+    lookout.saw(found, now)
     started_s = time.monotonic()
     # The locks may have been waited for: room is counted from after them.
     now = await tx.now(afresh=True)

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from services.collider.bucket import Bucket, Candidate, Lane, Quota, Room, paced
 from services.collider.domain import (
     NEVER,
     OPTED_OUT,
@@ -12,17 +13,7 @@ from services.collider.domain import (
     TOO_LARGE_FOR_A_DAY,
     WITHDRAWN,
 )
-from services.collider.plan import (
-    Bucket,
-    Candidate,
-    Lane,
-    Plan,
-    Quota,
-    Room,
-    ask,
-    paced,
-    plan,
-)
+from services.collider.plan import Plan, ask, plan
 from shared.fields import Channel, Kind
 from shared.rules import meters
 from shared.rules.limits import CAUTIOUS, ORGANIZATION, Limits

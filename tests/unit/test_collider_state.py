@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from services.collider.bucket import Bucket, Quota
 from services.collider.pace import Pace
-from services.collider.plan import Bucket, Quota
 from services.collider.standing import Standing
 from services.collider.state import State, Waiting, state_of, waits_for
 from shared.fields import Carrier, Channel

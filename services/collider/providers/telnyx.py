@@ -126,7 +126,10 @@ def outcome(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
             return Outcome("accepted", provider_id)
         return Outcome("unclear", reason=f"{ANSWER_LOST} (no id in it)")
     code, title = _error(document)
-    if status == 429 or (status == 503 and (code or "Retry-After" in headers)):
+    # A full queue is a carrier's, or a number's; the account as such has not been too fast.
+    if (status == 429 and code not in MEANINGS) or (
+        status == 503 and (code or "Retry-After" in headers)
+    ):
         pause_s = _retry_after_s(headers)
         return Outcome("not taken", code=code or str(status), reason=title, pause_s=pause_s)
     if status >= 500 or status == 408:

@@ -335,22 +335,6 @@ async def _lock_buckets_of(tx: Transaction, keys: Sequence[CampaignKey]) -> None
     )
 
 
-async def rearm_closings(tx: Transaction, keys: Collection[CampaignKey]) -> None:
-    """Texts of these campaigns were put back: have those found whose campaign is over, or that
-    were withdrawn."""
-    await tx.sql.execute(
-        """
-        UPDATE campaigns SET close_due_at = least(close_due_at, $3)
-        FROM unnest($1::text[], $2::text[]) AS key (org_id, campaign_id)
-        WHERE campaigns.org_id = key.org_id AND campaigns.campaign_id = key.campaign_id
-          AND (window_closes_at <= $3 OR (closed_at <= $3 AND closed_revision >= revision)
-               OR archived_at IS NOT NULL OR withdrawn_at IS NOT NULL)
-        """,
-        *columns(sorted(keys), 2),
-        await tx.now(),
-    )
-
-
 def campaign_of(row: Record) -> Campaign:
     """The campaign in a row of its table."""
     known = row["window_opens_at"] is not None

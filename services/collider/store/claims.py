@@ -6,13 +6,14 @@ from datetime import datetime
 
 from asyncpg import Record
 
+from services.collider.bucket import BEFORE_CLOSE, Bucket, Candidate, Lane
 from services.collider.domain import Outbound
-from services.collider.plan import BEFORE_CLOSE, Bucket, Candidate, Chosen, Lane
+from services.collider.plan import Chosen
 from services.collider.store.standings import BucketKey
 from shared.database import Transaction, columns
 
 # As many lanes of a bucket are looked at in one claim; the others have their turn when these rest.
-LANES_MOST, LANES_MORE = 64, 4
+LANES_MOST, LANES_MORE = 64, 8
 
 
 async def open_lanes(
@@ -39,7 +40,8 @@ async def open_lanes(
                   SELECT FROM unnest($6::text[], $7::text[], $8::text[], $9::text[])
                       AS shut (org_id, carrier, use_case_id, channel)
                   WHERE shut.org_id = lanes.org_id AND shut.carrier = lanes.carrier
-                    AND shut.use_case_id = lanes.use_case_id AND shut.channel = lanes.channel)
+                    AND shut.use_case_id IN ('', lanes.use_case_id)
+                    AND shut.channel = lanes.channel)
             ORDER BY (kind <> 'reply'), last_sendable_at, lane_id LIMIT key.most) AS lane
         """,
         *columns([bucket.key for bucket in buckets], 2),

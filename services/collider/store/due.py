@@ -49,7 +49,7 @@ async def lock_due(
             SELECT org_id, carrier, due_at, row_number() OVER (ORDER BY due_at) AS place
             FROM standings
             WHERE due_at <= $1 AND due_at >= $5 AND org_id <> ALL($4::text[])
-            ORDER BY due_at LIMIT $2),
+            ORDER BY due_at LIMIT $7),
         oldest AS (
             SELECT org_id, carrier, wake_id FROM wakes
             WHERE wake_id >= $6 AND org_id <> ALL($4::text[])
@@ -61,8 +61,9 @@ async def lock_due(
             SELECT org_id, carrier, min(place) AS place
             FROM (SELECT org_id, carrier, place FROM due UNION ALL SELECT * FROM woken) AS one
             GROUP BY org_id, carrier)
-        SELECT org_id, carrier, (SELECT min(due_at) FROM due) AS oldest_due_at,
-               (SELECT min(wake_id) FROM oldest) AS oldest_wake_id
+        SELECT org_id, carrier,
+               (SELECT min(due_at) FROM standings WHERE due_at >= $5) AS oldest_due_at,
+               (SELECT min(wake_id) FROM wakes WHERE wake_id >= $6) AS oldest_wake_id
         FROM buckets JOIN candidates USING (org_id, carrier)
         ORDER BY place LIMIT $2 FOR UPDATE OF buckets SKIP LOCKED
         """,
@@ -72,6 +73,8 @@ async def lock_due(
         without,
         floor.due_at,
         floor.wake_id,
+        # Those that another replica has locked must not hide the others.
+        4 * most,
     )
     keys = [(row["org_id"], row["carrier"]) for row in rows]
     if not keys:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.collider.domain import Schedule
-from shared.database import Transaction
+from shared.database import Transaction, columns
 from shared.events import MessageQueued
 from shared.fields import Carrier, Channel, Kind
 from shared.rules.limits import Limits
@@ -101,6 +101,16 @@ async def lane_ids(tx: Transaction, keys: Collection[LaneKey]) -> dict[LaneKey, 
 async def open_lanes(tx: Transaction, lanes: Sequence[tuple[LaneKey, str, Schedule]]) -> None:
     """Make lanes, of a use case and with a schedule, and the buckets that they stand under."""
     keys = [key for key, _, _ in lanes]
+    # A confirmation that is being written down waits, and sees the lanes; or we wait, and see it.
+    await tx.sql.execute(
+        """
+        SELECT FROM registrations
+        JOIN unnest($1::text[], $2::text[], $3::text[]) AS key (org_id, carrier, campaign_id)
+            USING (org_id, carrier, campaign_id)
+        ORDER BY org_id, campaign_id, carrier FOR SHARE OF registrations
+        """,
+        *columns([key[:3] for key in keys], 3),
+    )
     await tx.sql.execute(
         """
         INSERT INTO lanes (org_id, carrier, campaign_id, kind, channel, use_case_id,

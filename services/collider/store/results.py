@@ -11,8 +11,8 @@ from typing import Any
 
 from asyncpg import Record
 
-from services.collider.plan import BEFORE_CLOSE, SPREAD, Candidate
-from services.collider.store.campaigns import lock_buckets, rearm_closings
+from services.collider.bucket import BEFORE_CLOSE, SPREAD, Candidate
+from services.collider.store.campaigns import lock_buckets
 from shared.database import Transaction, columns
 from shared.fields import Carrier
 
@@ -214,23 +214,29 @@ async def put_back(tx: Transaction, messages: Sequence[Message]) -> None:
     rows = await tx.sql.fetch(
         """
         WITH back AS (
-            UPDATE messages SET status = 'queued', lease_until = NULL
+            UPDATE messages SET status = 'queued', lease_until = NULL, provider_id = NULL
             FROM unnest($1::text[], $2::text[]) AS key (org_id, message_id)
             WHERE messages.org_id = key.org_id AND messages.message_id = key.message_id
             RETURNING messages.*),
         woken AS (
             INSERT INTO wakes (org_id, carrier, lane_id, position)
             SELECT org_id, carrier, lane_id, min(position) FROM back
-            GROUP BY org_id, carrier, lane_id)
+            GROUP BY org_id, carrier, lane_id),
+        over AS (
+            INSERT INTO rearms (org_id, campaign_id)
+            SELECT DISTINCT org_id, campaign_id
+            FROM back JOIN campaigns USING (org_id, campaign_id)
+            WHERE window_closes_at <= $3 OR (closed_at <= $3 AND closed_revision >= revision)
+               OR archived_at IS NOT NULL OR back.queued_at <= withdrawn_at)
         SELECT org_id, carrier, lanes.use_case_id, quota_day, use_case_quota_day,
                back.segments, campaign_id
         FROM back JOIN lanes USING (lane_id, org_id, carrier, campaign_id)
         """,
         [message.org_id for message in messages],
         [message.message_id for message in messages],
+        await tx.now(),
     )
     await _give_back(tx, rows)
-    await rearm_closings(tx, {(row["org_id"], row["campaign_id"]) for row in rows})
 
 
 async def _give_back(tx: Transaction, rows: Sequence[Record]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from asyncpg import Record
 
-from services.collider.plan import Bucket, Quota, Scope
+from services.collider.bucket import Bucket, Quota, Scope
 from services.collider.standing import Standing, days_over, woken
 from services.collider.store import paces
 from services.collider.store.intake import limits_of
@@ -175,7 +175,7 @@ def standing_of(row: Record) -> Standing:
             for scope, channel, per_minute, largest, largest_at, dry_at in row["meters"]
         },
         {(scope, date.fromisoformat(day)): count for scope, day, count in row["spent"]},
-        {int(lane_id): cursor for lane_id, cursor in row["cursors"].items()},
+        dict(row["cursors"]),
     )
 
 
@@ -201,5 +201,5 @@ def _columns(standing: Standing) -> tuple[Any, ...]:
         json.dumps(
             [(scope, day.isoformat(), count) for (scope, day), count in standing.spent.items()]
         ),
-        json.dumps(standing.cursors),
+        json.dumps(list(standing.cursors.items())),
     )

@@ -12,6 +12,18 @@ from shared.database import Transaction, columns
 
 async def due(tx: Transaction, *, most: int) -> list[Campaign]:
     """Campaigns that have to be looked through, locked."""
+    await tx.sql.execute(
+        """
+        WITH rearmed AS (DELETE FROM rearms RETURNING org_id, campaign_id),
+        locked AS (
+            SELECT org_id, campaign_id FROM campaigns
+            WHERE (org_id, campaign_id) IN (SELECT * FROM rearmed)
+            ORDER BY org_id, campaign_id FOR NO KEY UPDATE)
+        UPDATE campaigns SET close_due_at = least(close_due_at, $1) FROM locked
+        WHERE campaigns.org_id = locked.org_id AND campaigns.campaign_id = locked.campaign_id
+        """,
+        await tx.now(),
+    )
     rows = await tx.sql.fetch(
         """
         SELECT * FROM campaigns WHERE close_due_at <= $1
@@ -25,7 +37,7 @@ async def due(tx: Transaction, *, most: int) -> list[Campaign]:
 
 async def lock_left(tx: Transaction, of: Sequence[Leftover], *, most: int) -> list[Message]:
     """Lock up to `most` texts that are left over: in the campaigns' lanes, or without one yet,
-    because their carrier is looked up."""
+    because their carrier is looked up. Of each campaign an equal part: many may end together."""
     rows = await tx.sql.fetch(
         """
         SELECT message.* FROM unnest($1::text[], $2::text[], $3::boolean[], $4::timestamptz[])
@@ -35,7 +47,7 @@ async def lock_left(tx: Transaction, of: Sequence[Leftover], *, most: int) -> li
             SELECT * FROM messages
             WHERE messages.lane_id = lanes.lane_id AND status = 'queued'
               AND (of.queued_by IS NULL OR messages.queued_at <= of.queued_by)
-            LIMIT $5 FOR NO KEY UPDATE SKIP LOCKED) AS message
+            LIMIT $6 FOR NO KEY UPDATE SKIP LOCKED) AS message
         WHERE lanes.kind = 'initial' OR NOT of.initials_only
         UNION ALL
         SELECT message.* FROM unnest($1::text[], $2::text[], $3::boolean[], $4::timestamptz[])
@@ -45,11 +57,12 @@ async def lock_left(tx: Transaction, of: Sequence[Leftover], *, most: int) -> li
             WHERE messages.org_id = of.org_id AND messages.campaign_id = of.campaign_id
               AND status = 'unrouted' AND (kind = 'initial' OR NOT of.initials_only)
               AND (of.queued_by IS NULL OR messages.queued_at <= of.queued_by)
-            LIMIT $5 FOR NO KEY UPDATE SKIP LOCKED) AS message
+            LIMIT $6 FOR NO KEY UPDATE SKIP LOCKED) AS message
         LIMIT $5
         """,
         *columns([(*one.campaign, one.initials_only, one.queued_by) for one in of], 4),
         most,
+        max(1, most // max(1, len(of))),
     )
     return [message_of(row) for row in rows]
 
