@@ -95,7 +95,6 @@ class Database:
             command_timeout=STATEMENT_S + 5,
             timeout=ACQUIRE_S,
             init=_prepare,
-            reset=_leave_as_it_is,
             server_settings={
                 "search_path": schema,
                 "application_name": f"sluice {schema}",
@@ -152,11 +151,6 @@ async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     await connection.set_type_codec(
         "jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
     )
-
-
-async def _leave_as_it_is(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Between two uses of a connection: asyncpg's RESET ALL and the like would be a round trip
-    more for every transaction, and nothing here outlives one (settings are SET LOCAL)."""
 
 
 def columns(rows: Collection[tuple[Any, ...]], width: int) -> list[list[Any]]:
