@@ -24,12 +24,15 @@ IDLE_IN_TRANSACTION_S = 5.0
 
 # What passes by itself: the server is away or restarting, or two transactions stood in each
 # other's way. Held and tried again; everything else is a fault of the data or of the code.
-# InterfaceError is what asyncpg raises when a connection goes away in the middle of a transaction.
+# InterfaceError is what asyncpg raises when a connection goes away in the middle of a transaction,
+# InternalClientError when the server has said goodbye to an idle one ("another operation is in
+# progress": it reads the farewell) and its end has not been noticed yet.
 PASSING = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
     asyncpg.PostgresSystemError,
