@@ -40,33 +40,51 @@ class Silent:
         return Outcome("unclear")
 
 
-async def call(collider: Engine) -> MessageQueued:
-    """One text, under way to the provider."""
+async def call(collider: Engine, *, attempt: int) -> MessageQueued:
+    """One text, under way to the provider; attempts before this one expired there."""
     async with collider.database.connection() as connection:
         await connection.execute(FORGET)
-    collider.events.clear()
     [text] = collider.texts("tmobile", 1)
     await collider.hear(text)
+    await start_call(collider)
+    for earlier in range(1, attempt):
+        async with collider.database.transaction() as tx:
+            common = ("org", text.message_id, earlier)
+            its_id = f"its id {earlier}"
+            await record_receipts(tx, [Receipt(*common, "sent", None, None, its_id)])
+            await record_receipts(tx, [Receipt(*common, "failed", "40014", None, its_id)])
+        collider.clock.advance(61)
+        await start_call(collider)
+    await collider.collect()
+    collider.events.clear()
+    return text
+
+
+async def start_call(collider: Engine) -> None:
     dispatcher = Dispatcher(collider.database, Silent(), calls_most=10, timeout_s=10)
     await Claimer(collider.database, dispatcher).step()
     await dispatcher.step()
     assert await collider.statuses() == {"calling": 1}
-    return text
 
 
 async def happen(
-    collider: Engine, text: MessageQueued, said: Sequence[str], final: tuple[str, str | None]
+    collider: Engine,
+    text: MessageQueued,
+    attempt: int,
+    said: Sequence[str],
+    final: tuple[str, str | None],
 ) -> None:
     """One thing in one transaction, but receipts that come together."""
     outbound = Outbound(
-        "org", text.message_id, 1, "tmobile", "sms", "initial", NUMBER, text.to, text.text, (),
-        None, EVENING,
+        "org", text.message_id, attempt, "tmobile", "sms", "initial", NUMBER, text.to, text.text,
+        (), None, EVENING,
     )  # fmt: skip
+    common = ("org", text.message_id, attempt)
     receipts = {
-        "sent": Receipt("org", text.message_id, 1, "sent", None, None, "its id"),
-        "unconfirmed": Receipt("org", text.message_id, 1, "unconfirmed", None, None, "its id"),
+        "sent": Receipt(*common, "sent", None, None, "its id"),
+        "unconfirmed": Receipt(*common, "unconfirmed", None, None, "its id"),
         "final": Receipt(
-            "org", text.message_id, 1,
+            *common,
             "delivered" if final[0] == "delivered" else "failed", final[1], "in words", "its id",
         ),
     }  # fmt: skip
@@ -82,14 +100,14 @@ async def happen(
         await collider.upkeep.reap()
 
 
-async def books(collider: Engine) -> int:
-    """Segments that the day is still charged with."""
+async def books(collider: Engine, *, attempts: int) -> int:
+    """Segments that the day is still charged with, after so many attempts."""
     async with collider.database.connection() as connection:
         given_back = await connection.fetchval(
             "SELECT coalesce(sum(given_back), 0) FROM day_quotas WHERE use_case_id = ''"
         )
     assert isinstance(given_back, int)
-    return 1 - given_back
+    return attempts - given_back
 
 
 happenings = st.one_of(
@@ -107,24 +125,26 @@ happenings = st.one_of(
     before=st.lists(happenings, max_size=4),
     after=st.lists(happenings, max_size=4),
     final=st.sampled_from(sorted(FINALS, key=str)),
+    attempt=st.sampled_from([1, 2]),
 )
 async def test_answers_and_receipts_come_out_the_same_in_any_order_and_number(
     collider: Engine,
     before: list[list[str]],
     after: list[list[str]],
     final: tuple[str, str | None],
+    attempt: int,
 ) -> None:
     if not collider.world.numbers.by_phone(NUMBER):
         await collider.limit("tmobile", segments_per_day=1000)
         await collider.launch(opens_at=MORNING, closes_at=EVENING)
-    text = await call(collider)
+    text = await call(collider, attempt=attempt)
     # In whatever order: the final receipt comes at least once.
     for said in (*before, ["final"], *after):
-        await happen(collider, text, said, final)
+        await happen(collider, text, attempt, said, final)
     await collider.collect()
     status = FINALS[final]
     assert await collider.statuses() == {status: 1}
-    assert await books(collider) == (0 if status == "queued" else 1)
+    assert await books(collider, attempts=attempt) == (0 if status == "queued" else 1)
     told = {kind: len(collider.told(kind)) for kind in (MessageSent, MessageDelivered)}
     failed = collider.told(MessageFailed)
     assert told[MessageSent] <= 1
