@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Gauge
 
-HEARD = Counter("sluice_events_heard_total", "Events handled for the first time", ["type"])
+HEARD = Counter("sluice_events_heard_total", "Events handled; texts that come again too", ["type"])
 BURIED = Counter("sluice_events_buried_total", "Events sent to the dead letters", ["queue"])
 PUBLISHED = Counter("sluice_events_published_total", "Events the broker has confirmed", ["type"])
 UNROUTABLE = Counter("sluice_events_unroutable_total", "Publishes that no queue took", ["type"])
