@@ -35,12 +35,12 @@ class Goal:
         return "reported" if self.most is None else f"≤ {self.most:g}"
 
     def verdict(self, figures: Figures) -> str:
-        """Whether it was reached, or by how much not."""
+        """Whether it was reached, or by how much not; empty when it is only reported."""
         figure, bound = figures.get(self.name), self.bound(figures)
         if figure is None:
             return "not measured"
         if bound is None or not isinstance(figure, int | float):
-            return "reported"
+            return ""
         missing = bound - figure if self.least is not None else figure - bound
         if missing <= 0:
             return "reached"
