@@ -103,12 +103,12 @@ def _ways(stand: Stand) -> dict[str, dict[str, Way]]:
     def their(peer: Peer, workers: int) -> Way:
         return lambda messages: theirs(stand, peer, workers=workers, messages=messages)
 
-    ways = {"ours": {f"{count} replicas": our(count) for count in (1, 2)}}
+    ways = {"ours": {f"{count} replicas": our(count) for count in (2, 1)}}
     for name, peers in PEERS.items():
         ways[name] = {
             f"{workers} {peer.pool} workers".replace("  ", " "): their(peer, workers)
             for peer in peers
-            for workers in (1, 2)
+            for workers in (2, 1)
         }
     return ways
 

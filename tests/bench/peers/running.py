@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -24,7 +23,7 @@ from tests.bench.stand import Stand, servers_of
 READY_WITHIN_S = 30.0
 DONE_WITHIN_S = 240.0
 POLL_S = 0.02
-ACKED_WITHIN_S = 1.0
+GRACE_S = 4.0
 SETTLE_S = 2.0
 """For those workers that were not the first to be ready."""
 
@@ -81,8 +80,6 @@ async def peer_run(
             env=environment,
             cwd=ROOT,
             log=log,
-            # Politely, some of them take more than ten seconds.
-            stop_signal=signal.SIGKILL,
         )
         for index in range(workers if peer.alone else 1)
     ]
@@ -112,10 +109,10 @@ async def peer_run(
     finally:
         os.close(hears)
         os.close(tells)
-        # Everything is done by then, and what is not acked comes back to the queue.
-        await asyncio.sleep(ACKED_WITHIN_S)
-        await asyncio.to_thread(stand.run.stop, [producer, *children])
-        await asyncio.sleep(ACKED_WITHIN_S)
+        # Some of them take more than ten seconds to stop; by then everything is done, and what is
+        # not acked comes back to the queue.
+        await asyncio.to_thread(stand.run.stop, [producer, *children], grace_s=GRACE_S)
+        await asyncio.sleep(0.5)
         left = await _left(stand.servers.amqp_url, queue)
     assert left == 0, f"{peer.name} left {left} messages unacked"
     return messages / watch.took_s, watch.shares
