@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import Histogram
 
 from services.collider import outcomes
-from services.collider.bucket import Bucket, Room, paced
+from services.collider.bucket import Bucket, Lane, Room, paced
 from services.collider.dispatch import Dispatcher
 from services.collider.domain import Outbound
 from services.collider.lookout import Lookout
@@ -163,7 +163,7 @@ async def _plan(
     resting = {bucket.key: Plan(due_at=bucket.paused_until) for bucket in buckets}
     awake = [paced(one, now) for one in buckets if not one.is_paused(now)]
     lanes = await claims.open_lanes(tx, awake, now, most=most) if awake else {}
-    looked = [replace(bucket, lanes=lanes.get(bucket.key, ())) for bucket in awake]
+    looked = [_with_lanes(one, lanes.get(one.key, ()), most=most[one.key]) for one in awake]
     rooms = {bucket.key: Room(bucket, now) for bucket in looked}
     asked = {bucket.key: ask(bucket, rooms[bucket.key], most=most[bucket.key]) for bucket in looked}
     wanted = {lane_id: count for one in asked.values() for lane_id, count in one.items() if count}
@@ -175,6 +175,11 @@ async def _plan(
     for bucket in buckets:
         resting[bucket.key].lifted = over(bucket.told, bucket.default, bucket.paces, now)
     return resting
+
+
+def _with_lanes(bucket: Bucket, lanes: Sequence[Lane], *, most: int) -> Bucket:
+    """The bucket with the lanes that were read of it, of which there may be more."""
+    return replace(bucket, lanes=lanes, more_lanes=len(lanes) >= claims.lanes_read(most))
 
 
 async def _plan_one_by_one(

@@ -5,12 +5,15 @@ from datetime import timedelta
 import pytest
 
 from services.collider import upkeep
+from services.collider.plan import LANES_LEAST
 from services.collider.store import claims, due
 from services.collider.store.due import Due, Floor
 from shared.database import Transaction
+from shared.events import ContactOptedOut
 from tests.engine import EVENING, MORNING, Engine
 
 SOONER = EVENING - timedelta(hours=1)
+ELSEWHERE = "+13036999999"
 # A replica with so few hands takes two texts of a bucket at once, and looks at a few lanes more.
 FEW_HANDS, SHARE = 8, 2
 LANES_READ = SHARE + claims.LANES_MORE
@@ -20,6 +23,29 @@ def few_hands(collider: Engine) -> None:
     """One small replica instead of a large one."""
     collider.replicas.clear()
     collider.start_replica(calls_most=FEW_HANDS)
+
+
+async def test_lanes_behind_those_that_were_read_and_are_all_empty_have_their_turn(
+    collider: Engine,
+) -> None:
+    await collider.limit("verizon")
+    kinds = ["reply"] * LANES_LEAST["reply"] + ["initial"] * LANES_LEAST["initial"]
+    assert len(kinds) == LANES_READ
+    for index, kind in enumerate(kinds):
+        name = f"campaign-{index}"
+        await collider.launch(campaign_id=name, opens_at=MORNING, closes_at=SOONER)
+        await collider.hear(*collider.texts("verizon", 1, campaign_id=name, kind=kind))
+    await collider.launch(campaign_id="late", opens_at=MORNING, closes_at=EVENING)
+    await collider.hear(*collider.texts("verizon", 3, campaign_id="late", to=ELSEWHERE))
+    # The contact of all the others wants no more texts.
+    [text] = collider.texts("verizon", 1)
+    await collider.hear(ContactOptedOut(org_id="org", phone=text.to, opted_out_at=collider.now))
+    few_hands(collider)
+    await collider.replicas[0].claimer.step()
+    async with collider.database.connection() as connection:
+        assert await connection.fetchval("SELECT due_at FROM standings") is not None
+    await collider.run(10, every_s=0.5)
+    assert await collider.statuses() == {"failed": len(kinds), "delivered": 3}
 
 
 async def test_mms_go_while_sms_of_many_campaigns_wait_for_the_organization_s_minute(

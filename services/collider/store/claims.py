@@ -16,6 +16,11 @@ from shared.database import Transaction, columns
 LANES_MOST, LANES_MORE = 64, 8
 
 
+def lanes_read(most: int) -> int:
+    """How many open lanes of a bucket are read where there are hands for `most` texts of it."""
+    return min(LANES_MOST, LANES_MORE + most)
+
+
 async def open_lanes(
     tx: Transaction, buckets: Sequence[Bucket], now: datetime, *, most: Mapping[BucketKey, int]
 ) -> Mapping[BucketKey, list[Lane]]:
@@ -47,7 +52,7 @@ async def open_lanes(
         *columns([bucket.key for bucket in buckets], 2),
         now,
         now + BEFORE_CLOSE,
-        [min(LANES_MOST, LANES_MORE + most[bucket.key]) for bucket in buckets],
+        [lanes_read(most[bucket.key]) for bucket in buckets],
         *columns(shut, 4),
     )
     found: dict[BucketKey, list[Lane]] = defaultdict(list)
