@@ -4,7 +4,7 @@ Its limits are kept by each worker for itself and by task type, so there is one 
 task types as buckets. Each has a queue of its own, or those at the head of a common one would hold
 up all others: a limited task stays in the worker's prefetch. A worker sets a timer for each task
 that it has to hold back, so the prefetch is a few tasks of each queue. The queues are durable
-classic ones: with quorum queues it let out half as much.
+classic ones. It is one honest way of using it, not the best that anybody could.
 
     BENCH_AMQP_URL  the broker
     BENCH_QUEUE     the first part of the queues' names
