@@ -12,8 +12,8 @@ third joins after a third of the time, and the first is killed with -9 at half o
 - `handoff`: from room free in the meter to the provider; handoff.py says how that is known.
   The joining and the killing are in it; `calm` is without the 10 s after each.
 
-The provider posts no receipts here, so that the two cores go to what is measured, the way out: all
-processes together take 0.84 cores, and with one receipt a text 1.4 (seen once each, on shared cores).
+The provider posts no receipts here, so that the cores go to what is measured, the way out: all
+processes together take 0.84 of them, and with one receipt a text 1.4 (seen once each).
 
 Celery then gets the same limits, in the easiest case there is (peers/limiting.py).
 """

@@ -28,7 +28,7 @@ HELD = 4
 """Tasks of each bucket that the worker holds."""
 PROCESSES = 2
 POOL = ("--pool", "prefork", "--concurrency", str(PROCESSES))
-"""Of those that were tried (also threads, gevent and solo, for seconds each) the one that was kept."""
+"""Kept of what was tried, for seconds each: threads, gevent and solo too."""
 READY_WITHIN_S = 90.0
 QUEUED_WITHIN_S = 90.0
 WARM_UP_S = 10.0
