@@ -30,7 +30,7 @@ PROCESSES = 2
 POOL = ("--pool", "prefork", "--concurrency", str(PROCESSES))
 """Kept of what was tried, for seconds each: threads, gevent and solo too."""
 READY_WITHIN_S = 90.0
-QUEUED_WITHIN_S = 90.0
+QUEUED_WITHIN_S = 150.0
 WARM_UP_S = 10.0
 
 
