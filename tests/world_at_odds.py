@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 from services.sandbox.domain import Webhook
@@ -213,12 +213,8 @@ class WorldAtOdds:
         verdict = self.engine.world.judge.verdict()
         if not verdict["ok"]:
             wrong = {key: verdict[key] for key in ("doubles", "outside_hours")}
-            over = [
-                line
-                for key in ("buckets", "days")
-                for line in verdict[key]  # type: ignore[attr-defined]
-                if line["over"]
-            ]
+            lines = [*cast(list[Any], verdict["buckets"]), *cast(list[Any], verdict["days"])]
+            over = [line for line in lines if line["over"]]
             found.append(f"the judge: {over} {wrong}")
         return found
 

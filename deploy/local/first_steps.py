@@ -58,6 +58,7 @@ The platform is up. Its data goes with `make down`.
   webhooks    {self.webhooks}
   sandbox     {self.sandbox}/judge
   e-mail      {self.mail}/*.eml
+  buckets     {self.ops["collider"]}/buckets
   RabbitMQ    export SLUICE_AMQP_URL={self.broker}
   PostgreSQL  {self.database}
 {ops}

@@ -18,6 +18,8 @@ BEFORE_CLOSE = 2 * SPREAD
 """Nothing is claimed in the last of a day or an opening: a call starts up to SPREAD after its
 claim, and may take as long again to arrive."""
 
+BucketKey = tuple[str, str]
+"""Organization and carrier."""
 Scope = str
 """A use case's id, or ORGANIZATION."""
 CHANNELS: tuple[Channel, ...] = ("sms", "mms")
@@ -61,7 +63,6 @@ class Candidate:
 class Quota:
     """What a scope has used of one civil day. `full`: the carrier said that the day is over."""
 
-    day: date
     used: int
     full: bool
 
@@ -97,7 +98,7 @@ class Bucket:
     down though nothing of theirs is looked at. One that is made anew each time never leaks."""
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> BucketKey:
         """Organization and carrier."""
         return (self.org_id, self.carrier)
 

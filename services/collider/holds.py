@@ -29,6 +29,7 @@ class Word:
 
 async def hear(tx: Transaction, words: Sequence[Word]) -> None:
     """Carriers have confirmed or refused numbers, in any order and more than once."""
+    await lock_buckets(tx, {(word.key[0], word.key[2]) for word in words})
     now = await tx.now()
     said: dict[RegistrationKey, list[Word]] = {}
     # No word is from the future: the next one could never count.
@@ -56,7 +57,8 @@ async def hold(tx: Transaction, refused: Mapping[RegistrationKey, str | None]) -
 
 
 async def rest(tx: Transaction, keys: Collection[RegistrationKey]) -> None:
-    """Numbers are not ready at the provider: their texts wait for a moment."""
+    """Numbers are not ready at the provider: their texts wait for a moment. The buckets are
+    locked."""
     now = await tx.now()
     log.warning("number not ready at the provider", campaigns=sorted(keys))
     await _change(tx, keys, lambda _, known: registration.rested(known, now))
@@ -68,7 +70,6 @@ async def _change(
     change: Callable[[RegistrationKey, Registration], Registration],
     codes: Mapping[RegistrationKey, str | None] | None = None,
 ) -> None:
-    await lock_buckets(tx, {(org_id, carrier) for org_id, _, carrier in keys})
     before = await registrations.read(tx, keys)
     after = {key: change(key, known) for key, known in before.items()}
     changed = {key: one for key, one in after.items() if one != before[key]}

@@ -9,12 +9,11 @@ from typing import Any
 
 from aiohttp import web
 
-from services.collider.bucket import CHANNELS, Bucket
+from services.collider.bucket import CHANNELS, Bucket, BucketKey
 from services.collider.domain import NEVER
 from services.collider.standing import Standing
 from services.collider.state import Waiting, left_today, meter_of, room_of, state_of, waits_for
 from services.collider.store import standings, survey
-from services.collider.store.standings import BucketKey
 from shared.database import Database, Transaction
 from shared.http import Problem
 from shared.rules.hours import civil_day

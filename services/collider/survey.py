@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 from prometheus_client import Histogram
 
+from services.collider.bucket import BucketKey
 from services.collider.gauges import BUCKETS
 from services.collider.state import State, state_of
 from services.collider.store import standings
 from services.collider.store import survey as store
-from services.collider.store.standings import BucketKey
 from services.collider.store.survey import Round
 from shared.database import Database, Transaction
 

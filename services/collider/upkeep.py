@@ -1,7 +1,6 @@
 """What time does by itself: openings, ends, leases that run out, texts that wait for a launch."""
 
 import collections
-from collections import defaultdict
 
 import structlog
 from prometheus_client import Counter
@@ -46,7 +45,7 @@ class Upkeep:
         async with self._database.transaction() as tx:
             due = await sweeps.due(tx, most=CAMPAIGNS_MOST)
             now = await tx.now()
-            by_end: dict[tuple[str, str], list[Leftover]] = defaultdict(list)
+            by_end: dict[tuple[str, str], list[Leftover]] = collections.defaultdict(list)
             for leftover in (one for campaign in due for one in domain.leftovers(campaign, now)):
                 by_end[leftover.status, leftover.reason].append(leftover)
             unfinished: set[tuple[str, str]] = set()

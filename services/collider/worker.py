@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import Histogram
 
 from services.collider import outcomes
-from services.collider.bucket import Bucket, Lane, Room, paced
+from services.collider.bucket import Bucket, BucketKey, Lane, Room, paced
 from services.collider.dispatch import Dispatcher
 from services.collider.domain import Outbound
 from services.collider.lookout import Lookout
@@ -19,7 +19,6 @@ from services.collider.plan import Plan, ask, plan
 from services.collider.standing import Standing, followed
 from services.collider.store import claims, due, paces, results, standings
 from services.collider.store.results import Ended
-from services.collider.store.standings import BucketKey
 from shared.database import Database, Transaction
 from shared.rules.meters import SPREAD_S
 

@@ -1,22 +1,15 @@
 """Who reaches what: every route, with every wrong token."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
 from services.campaign.api.app import ROUTES
 from services.campaign.api.calls import ADMINS, ANYBODY, OPERATORS, SENDERS, Route
 from shared.events import MessageReceived
-from tests.campaign_desk import NEW_YORK, NOON, Desk, Organization, Reply, Sender, desk
+from tests.campaign_desk import NEW_YORK, NOON, Desk, Organization, Reply, Sender
 
 PHONE = "+13032000000"
-
-
-@pytest.fixture
-async def office(database_url: str) -> AsyncIterator[Desk]:
-    async with desk(database_url) as found:
-        yield found
 
 
 class Mine:

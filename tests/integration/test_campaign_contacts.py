@@ -24,12 +24,6 @@ not a phone,Cy,,,
 """
 
 
-@pytest.fixture
-async def office(database_url: str) -> AsyncIterator[Desk]:
-    async with desk(database_url) as found:
-        yield found
-
-
 async def test_bad_rows_are_reported_by_line_and_the_others_go_in(office: Desk) -> None:
     acme = await office.organization()
     await office.hear(ContactOptedOut(org_id=acme.org_id, phone="+13032000002", opted_out_at=NOON))

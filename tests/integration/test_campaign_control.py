@@ -1,11 +1,8 @@
 """What an admin does to a campaign that is under way, and what is told of it."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
-
-import pytest
 
 from shared.events import (
     CampaignPaused,
@@ -16,13 +13,7 @@ from shared.events import (
     QueueWithdrawn,
     UnclearSettled,
 )
-from tests.campaign_desk import NOON, Desk, Organization, desk
-
-
-@pytest.fixture
-async def office(database_url: str) -> AsyncIterator[Desk]:
-    async with desk(database_url) as found:
-        yield found
+from tests.campaign_desk import NOON, Desk, Organization
 
 
 async def under_way(office: Desk, *, queued: int, left: int = 0) -> tuple[Any, str, list[str]]:

@@ -2,19 +2,9 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator
-
-import pytest
 
 from services.campaign.api.app import ROUTES
-from tests.campaign_desk import Desk, desk
-
-
-@pytest.fixture
-async def office(database_url: str) -> AsyncIterator[Desk]:
-    async with desk(database_url) as found:
-        yield found
-
+from tests.campaign_desk import Desk
 
 TEXTS = ['=HYPERLINK("https://example.org")', "+1 for you", "-2", "@all", "\tx", "\r=1", "Hi = you"]
 

@@ -1,12 +1,10 @@
 """What the campaign service makes of events, in any order and more than once."""
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import permutations
 from typing import Any
-
-import pytest
 
 from shared.events import (
     CarrierAnswered,
@@ -25,16 +23,10 @@ from shared.events import (
     Person,
 )
 from shared.rules.hours import Window
-from tests.campaign_desk import NOON, Desk, Organization, Sender, desk
+from tests.campaign_desk import NOON, Desk, Organization, Sender
 
 NUMBER = "+12125550100"
 PHONE = "+13032000000"
-
-
-@pytest.fixture
-async def office(database_url: str) -> AsyncIterator[Desk]:
-    async with desk(database_url) as found:
-        yield found
 
 
 def seconds(count: float) -> datetime:

@@ -1,7 +1,6 @@
 """Campaigns from draft to active, through the API."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
@@ -16,13 +15,7 @@ from shared.events import (
     WindowChanged,
     WindowClosed,
 )
-from tests.campaign_desk import NEW_YORK, NOON, Desk, desk
-
-
-@pytest.fixture
-async def office(database_url: str) -> AsyncIterator[Desk]:
-    async with desk(database_url) as found:
-        yield found
+from tests.campaign_desk import NEW_YORK, NOON, Desk
 
 
 async def test_a_launch_makes_an_initial_for_each_contact_and_is_told(office: Desk) -> None:

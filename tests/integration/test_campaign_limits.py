@@ -1,19 +1,11 @@
 """Limits picked from the carriers' classes."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from shared.events import LimitsChanged
-from tests.campaign_desk import Desk, desk
-
-
-@pytest.fixture
-async def office(database_url: str) -> AsyncIterator[Desk]:
-    async with desk(database_url) as found:
-        yield found
-
+from tests.campaign_desk import Desk
 
 CAPS = ("sms_per_minute", "sms_unit", "mms_per_minute", "segments_per_day")
 

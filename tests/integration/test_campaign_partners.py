@@ -1,19 +1,9 @@
 """Whose a conversation is, when more than one person answers in it."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from shared.events import MessageReceived
-from tests.campaign_desk import Desk, Organization, desk
+from tests.campaign_desk import Desk, Organization
 
 PHONE = "+13032000000"
-
-
-@pytest.fixture
-async def office(database_url: str) -> AsyncIterator[Desk]:
-    async with desk(database_url) as found:
-        yield found
 
 
 async def answered(office: Desk, acme: Organization, campaign_id: str, text: str) -> None:

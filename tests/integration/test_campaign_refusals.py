@@ -1,17 +1,10 @@
 """What the API refuses, and in which words: before anything is written, with the field's name."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.campaign_desk import NEW_YORK, Desk, desk
-
-
-@pytest.fixture
-async def office(database_url: str) -> AsyncIterator[Desk]:
-    async with desk(database_url) as found:
-        yield found
+from tests.campaign_desk import NEW_YORK, Desk
 
 
 @pytest.mark.parametrize("script", ["", "   ", "\n\t "])

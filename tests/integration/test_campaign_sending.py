@@ -3,7 +3,6 @@
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,16 +10,10 @@ import pytest
 from services.campaign import sending
 from services.campaign.domain import Caller
 from shared.events import ContactOptedOut, MessageQueued, MessageReceived
-from tests.campaign_desk import NOON, Desk, Organization, Sender, desk
+from tests.campaign_desk import NOON, Desk, Organization, Sender
 
 HOUR = 3600
 PHONE = "+13032000000"
-
-
-@pytest.fixture
-async def office(database_url: str) -> AsyncIterator[Desk]:
-    async with desk(database_url) as found:
-        yield found
 
 
 async def attached(acme: Organization, campaign_id: str, *names: str) -> list[Sender]:

@@ -1,12 +1,9 @@
 """What the campaign service shows of carriers that hold, contacts that come back, and buckets."""
 
 import random
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from itertools import permutations
 from typing import Any
-
-import pytest
 
 from shared.events import (
     BucketState,
@@ -17,16 +14,10 @@ from shared.events import (
     MessageDelivered,
     MessageReceived,
 )
-from tests.campaign_desk import NOON, Desk, Organization, desk
+from tests.campaign_desk import NOON, Desk, Organization
 
 NUMBER = "+12125550100"
 PHONE = "+13032000000"
-
-
-@pytest.fixture
-async def office(database_url: str) -> AsyncIterator[Desk]:
-    async with desk(database_url) as found:
-        yield found
 
 
 def seconds(count: float) -> datetime:

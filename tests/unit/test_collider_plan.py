@@ -168,7 +168,7 @@ def test_a_used_up_day_waits_for_the_carriers_midnight() -> None:
     waiting = Waiting(
         limits(day=10),
         lanes=[(lane(1), [1])],
-        quotas={(ORGANIZATION, TODAY): Quota(TODAY, 10, full=False)},
+        quotas={(ORGANIZATION, TODAY): Quota(10, full=False)},
     )
     result = waiting.plan()
     assert gone(result) == []
@@ -179,7 +179,7 @@ def test_the_last_segments_of_a_day_go_to_who_fits() -> None:
     waiting = Waiting(
         limits(day=10),
         lanes=[(lane(1), [3]), (lane(2), [2])],
-        quotas={(ORGANIZATION, TODAY): Quota(TODAY, 8, full=False)},
+        quotas={(ORGANIZATION, TODAY): Quota(8, full=False)},
     )
     assert gone(waiting.plan()) == ["2-0"]
 
@@ -188,7 +188,7 @@ def test_a_day_that_the_carrier_called_full_is_over_whatever_we_counted() -> Non
     waiting = Waiting(
         limits(day=10),
         lanes=[(lane(1), [1])],
-        quotas={(ORGANIZATION, TODAY): Quota(TODAY, 0, full=True)},
+        quotas={(ORGANIZATION, TODAY): Quota(0, full=True)},
     )
     assert gone(waiting.plan()) == []
 
@@ -285,7 +285,7 @@ def test_a_lane_that_was_not_read_to_its_end_is_looked_at_again() -> None:
 
 
 def test_a_limit_told_to_a_use_case_that_has_been_sending_shuts_it_for_a_moment_only() -> None:
-    sent = {(ORGANIZATION, TODAY): Quota(TODAY, 100, full=False)}
+    sent = {(ORGANIZATION, TODAY): Quota(100, full=False)}
     waiting = Waiting(limits("a", sms=60), lanes=[(lane(1), [1])], quotas=sent)
     result = waiting.plan()
     assert not result.chosen
@@ -318,7 +318,7 @@ def test_a_text_that_waits_for_its_day_keeps_no_minute_from_the_others() -> None
         limits(sms=60),
         limits("a", day=10),
         lanes=[(lane(1), [2]), (lane(2, use_case="b"), [1] * 5)],
-        quotas={("a", TODAY): Quota(TODAY, 9, full=False)},
+        quotas={("a", TODAY): Quota(9, full=False)},
         meters={(ORGANIZATION, "sms"): meters.fresh(60, NOW)},
     )
     assert gone(waiting.plan()) == ["2-0"]
@@ -328,7 +328,7 @@ def test_a_full_day_rests_the_bucket_even_where_nobody_told_a_cap() -> None:
     waiting = Waiting(
         limits(),
         lanes=[(lane(1), [1])],
-        quotas={(ORGANIZATION, TODAY): Quota(TODAY, 3, full=True)},
+        quotas={(ORGANIZATION, TODAY): Quota(3, full=True)},
     )
     assert gone(waiting.plan()) == []
     assert waiting.plan().due_at == NEXT_MIDNIGHT
@@ -338,7 +338,7 @@ def test_a_limit_told_to_a_bucket_that_has_been_sending_starts_with_a_full_meter
     waiting = Waiting(
         limits(sms=60),
         lanes=[(lane(1), [1])],
-        quotas={(ORGANIZATION, TODAY): Quota(TODAY, 3, full=False)},
+        quotas={(ORGANIZATION, TODAY): Quota(3, full=False)},
     )
     assert gone(waiting.plan()) == []
     assert waiting.plan().due_at is not None
@@ -358,6 +358,6 @@ def test_a_text_too_large_for_the_room_hides_no_lane_behind_it() -> None:
         limits("a", day=100),
         limits("b"),
         lanes=[(lane(1), [24]), (lane(2, use_case="b"), [1])],
-        quotas={("a", TODAY): Quota(TODAY, 80, full=False)},
+        quotas={("a", TODAY): Quota(80, full=False)},
     )
     assert gone(waiting.plan(most=3)) == ["2-0"]

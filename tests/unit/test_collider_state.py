@@ -41,7 +41,7 @@ def bucket(
         limits,
         CAUTIOUS[carrier],
         known,
-        {(scope, quota.day): quota for scope, quota in (quotas or {}).items()},
+        {(scope, TODAY): quota for scope, quota in (quotas or {}).items()},
         lanes=(),
         paused_until=paused_until,
         paces={(scope, "sms"): pace for scope, pace in (paces or {}).items()},
@@ -101,12 +101,12 @@ def test_after_a_limit_was_lowered_there_is_no_room_rather_than_less_than_none()
 
 
 def test_the_days_quota_is_what_is_not_used_of_this_civil_day() -> None:
-    quotas = {ORGANIZATION: Quota(TODAY, 1500, full=False)}
+    quotas = {ORGANIZATION: Quota(1500, full=False)}
     assert state(bucket(organization(day=2000), quotas=quotas)).day_quota_left == 500
 
 
 def test_a_day_that_the_carrier_has_closed_has_nothing_left_even_without_a_cap() -> None:
-    quotas = {ORGANIZATION: Quota(TODAY, 1500, full=True)}
+    quotas = {ORGANIZATION: Quota(1500, full=True)}
     assert state(bucket(organization(), quotas=quotas)).day_quota_left == 0
 
 
@@ -158,7 +158,7 @@ def test_the_backlog_is_counted_over_all_use_cases() -> None:
         bucket(organization(60), poured=1),
         bucket(organization(0)),
         bucket(organization(60), paused_until=NOW + timedelta(seconds=9)),
-        bucket(organization(day=5), quotas={ORGANIZATION: Quota(TODAY, 5, full=False)}),
+        bucket(organization(day=5), quotas={ORGANIZATION: Quota(5, full=False)}),
     ],
     ids=["no room", "closed", "resting", "no quota"],
 )
@@ -188,7 +188,7 @@ def test_an_event_says_what_is_told_of_a_state() -> None:
             "too fast, until 2026-10-20T19:00:09",
         ),
         (
-            bucket(organization(day=5), quotas={ORGANIZATION: Quota(TODAY, 5, full=False)}),
+            bucket(organization(day=5), quotas={ORGANIZATION: Quota(5, full=False)}),
             (waiting(),),
             "the carrier's next day: the organization has used up this one, until 2026-10-21T07:00",
         ),

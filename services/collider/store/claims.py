@@ -6,10 +6,9 @@ from datetime import datetime
 
 from asyncpg import Record
 
-from services.collider.bucket import BEFORE_CLOSE, Bucket, Candidate, Lane
+from services.collider.bucket import BEFORE_CLOSE, Bucket, BucketKey, Candidate, Lane
 from services.collider.domain import Outbound
 from services.collider.plan import Chosen
-from services.collider.store.standings import BucketKey
 from shared.database import Transaction, columns
 
 # As many lanes of a bucket are looked at in one claim; the others have their turn when these rest.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from services.collider.store.standings import BucketKey
+from services.collider.bucket import BucketKey
 from shared.database import Transaction, columns
 
 # However many wake-ups wait, finding the oldest of them takes the same time.

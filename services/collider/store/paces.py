@@ -5,12 +5,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.collider.bucket import BucketKey
 from services.collider.pace import Pace, PaceKey
 from services.collider.store.results import AttemptKey
 from shared.database import Transaction, columns
 from shared.fields import Carrier, Channel
 
-BucketKey = tuple[str, str]
 ScopeKey = tuple[str, str, str, Channel]
 """Organization, carrier, use case, channel."""
 

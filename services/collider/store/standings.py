@@ -8,7 +8,7 @@ from typing import Any
 
 from asyncpg import Record
 
-from services.collider.bucket import Bucket, Quota, Scope
+from services.collider.bucket import Bucket, BucketKey, Quota, Scope
 from services.collider.standing import Standing, days_over, woken
 from services.collider.store import paces
 from services.collider.store.intake import limits_of
@@ -16,8 +16,6 @@ from shared.database import Transaction, columns
 from shared.rules.limits import CAUTIOUS
 from shared.rules.meters import Meter
 
-BucketKey = tuple[str, str]
-"""Organization and carrier."""
 QuotaKey = tuple[Scope, date]
 
 
@@ -109,10 +107,10 @@ async def _days(
 
 
 def _quotas(standing: Standing, days: Mapping[QuotaKey, Record]) -> dict[QuotaKey, Quota]:
-    quotas = {key: Quota(key[1], spent, full=False) for key, spent in standing.spent.items()}
+    quotas = {key: Quota(spent, full=False) for key, spent in standing.spent.items()}
     for key, row in days.items():
         used = row["spent"] - row["given_back"] + standing.spent.get(key, 0)
-        quotas[key] = Quota(key[1], used, row["full_at"] is not None)
+        quotas[key] = Quota(used, row["full_at"] is not None)
     return quotas
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from asyncpg import Record
 
+from services.collider.bucket import BucketKey
 from services.collider.domain import NEVER
 from services.collider.standing import Standing
 from services.collider.state import State, Waiting
-from services.collider.store.standings import BucketKey
 from shared.database import Transaction, columns
 
 STATE = tuple(field.name for field in fields(State))
