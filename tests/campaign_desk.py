@@ -52,13 +52,22 @@ class Desk:
         sent = json.dumps(body).encode() if body else None
         return await self._request(method, path, token, sent, "application/json")
 
+    async def once(
+        self, key: str, method: str, path: str, token: str = "", /, **body: Any
+    ) -> Reply:
+        """A call with an Idempotency-Key."""
+        sent = json.dumps(body).encode() if body else None
+        return await self._request(method, path, token, sent, "application/json", key)
+
     async def send_file(self, path: str, token: str, data: bytes) -> Reply:
         return await self._request("POST", path, token, data, "text/csv")
 
     async def _request(
-        self, method: str, path: str, token: str, data: bytes | None, kind: str
+        self, method: str, path: str, token: str, data: bytes | None, kind: str, key: str = ""
     ) -> Reply:
         headers = {"Content-Type": kind}
+        if key:
+            headers["Idempotency-Key"] = key
         if token:
             headers["Authorization"] = f"Bearer {token}"
         async with self.client.request(

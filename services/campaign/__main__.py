@@ -5,7 +5,7 @@ from functools import partial
 from services.campaign.api.app import create_app
 from services.campaign.handlers import HANDLERS
 from services.campaign.settings import CampaignSettings
-from services.campaign.worker import clear_uploads, close_windows
+from services.campaign.worker import clear_uploads, close_windows, forget_answers
 from shared.runtime import Runtime, run
 from shared.settings import from_environment
 
@@ -18,6 +18,7 @@ def main() -> None:
         runtime.hear(HANDLERS)
         runtime.work("close windows", partial(close_windows, runtime.database), idle_s=0.5)
         runtime.work("clear uploads", partial(clear_uploads, runtime.database), idle_s=60)
+        runtime.work("forget answers", partial(forget_answers, runtime.database), idle_s=60)
         runtime.serve(create_app(runtime.database, settings))
 
     run("campaign", settings, wire)

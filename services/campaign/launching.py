@@ -5,18 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from services.campaign import scripts
-from services.campaign.domain import (
-    Caller,
-    Campaign,
-    Plan,
-    Refused,
-    check_edit,
-    check_launch,
-    checked_hours,
-    checked_window,
-    launch_warnings,
-)
+from services.campaign.domain import Caller, Campaign, Plan, Refused, check_edit, check_launch
 from services.campaign.store import campaigns, contacts, numbers, organizations, people
+from services.campaign.window import checked_hours, checked_window, launch_warnings
 from shared.database import Transaction
 from shared.events import CampaignLaunched, Person, WindowChanged
 from shared.ids import new_id

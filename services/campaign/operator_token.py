@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic import PostgresDsn
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.campaign.api.calls import digest, new_token
 from services.campaign.store import people
+from services.campaign.tokens import digest, new_token
 from shared.database import Database
 from shared.ids import new_id
 from shared.migrate import migrate

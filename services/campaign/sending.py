@@ -5,17 +5,10 @@ from datetime import datetime
 from typing import Literal
 
 from services.campaign import scripts
-from services.campaign.domain import (
-    Caller,
-    Campaign,
-    Channel,
-    Refused,
-    check_words,
-    when_it_goes,
-    why_no_initials,
-)
+from services.campaign.domain import Caller, Campaign, Channel, Refused, check_words
 from services.campaign.store import campaigns, contacts, conversations, messages
 from services.campaign.store.messages import Initial
+from services.campaign.window import when_it_goes, why_no_initials
 from shared.database import Transaction
 from shared.events import MessageQueued
 from shared.rules.segments import segments_of

@@ -1,8 +1,8 @@
-"""What is due: windows that have ended, uploads that were given up."""
+"""What is due: windows that have ended, uploads that were given up, answers nobody asks for."""
 
 from datetime import timedelta
 
-from services.campaign.store import campaigns, contacts
+from services.campaign.store import answers, campaigns, contacts
 from shared.database import Database
 from shared.events import WindowClosed
 from shared.ids import id_from
@@ -11,6 +11,8 @@ CLOSED_MOST = 100
 CLEARED_MOST = 5_000
 # Far longer than an upload may stand still before its own request ends it.
 STALLED = timedelta(minutes=10)
+# Who has not asked again by then has given up.
+ANSWERS_KEPT = timedelta(hours=24)
 
 
 async def close_windows(database: Database) -> bool:
@@ -28,6 +30,13 @@ async def close_windows(database: Database) -> bool:
                 event_id=id_from("WindowClosed", one.org_id, one.campaign_id, str(one.revision)),
             )
     return len(closed) == CLOSED_MOST
+
+
+async def forget_answers(database: Database) -> bool:
+    """Delete answers that nobody asks for a second time any more; whether there may be more."""
+    async with database.transaction() as tx:
+        gone = await answers.forget(tx, await tx.now() - ANSWERS_KEPT, most=CLEARED_MOST)
+    return gone == CLEARED_MOST
 
 
 async def clear_uploads(database: Database) -> bool:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import get_args
 
 from services.campaign.api.app import ROUTES
-from services.campaign.domain import Number, Status, provisioning
+from services.campaign.domain import Status
+from services.campaign.flag import Number, provisioning
 from tests.campaign_desk import NOON
 
 TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")

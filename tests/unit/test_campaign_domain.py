@@ -8,19 +8,19 @@ import pytest
 
 from services.campaign.domain import (
     RANKS,
-    CarrierAnswer,
-    Number,
     Plan,
     Refused,
     check_edit,
     check_launch,
+    latest_of_each,
+    status_told_by,
+)
+from services.campaign.flag import CarrierAnswer, Number, provisioning
+from services.campaign.window import (
     checked_hours,
     checked_window,
     chosen_window,
-    latest_of_each,
     launch_warnings,
-    provisioning,
-    status_told_by,
     when_it_goes,
     why_no_initials,
     window_warnings,

@@ -14,7 +14,8 @@ from services.campaign.api import (
     people,
     senders,
 )
-from services.campaign.api.calls import BASE, Route, endpoint
+from services.campaign.api.calls import BASE, Route
+from services.campaign.api.endpoint import endpoint
 from services.campaign.settings import CampaignSettings
 from shared.database import Database
 from shared.http import problems

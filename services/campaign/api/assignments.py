@@ -18,9 +18,9 @@ from services.campaign.api.calls import (
 )
 from services.campaign.api.conversations import ConversationLine, Queued
 from services.campaign.api.fields import Whole
-from services.campaign.domain import why_no_initials
 from services.campaign.store import campaigns, conversations, reports
 from services.campaign.store.messages import Initial
+from services.campaign.window import why_no_initials
 from shared.fields import Body as Text
 from shared.fields import OpenHours
 
@@ -191,8 +191,30 @@ async def send(call: Call) -> web.StreamResponse:
 
 
 ROUTES = (
-    Route("GET", "/assignments", SENDERS, show_all),
-    Route("POST", "/campaigns/{campaign_id}/assignments", SENDERS, assign_batch),
-    Route("GET", "/campaigns/{campaign_id}/assignment", SENDERS, show),
-    Route("POST", "/messages/{message_id}/send", SENDERS, send),
+    Route("GET", "/assignments", SENDERS, show_all, gives=Assignments),
+    Route(
+        "POST",
+        "/campaigns/{campaign_id}/assignments",
+        SENDERS,
+        assign_batch,
+        takes=BatchWanted,
+        gives=Assigned,
+    ),
+    Route(
+        "GET",
+        "/campaigns/{campaign_id}/assignment",
+        SENDERS,
+        show,
+        asks=AssignmentQuery,
+        gives=Assignment,
+    ),
+    Route(
+        "POST",
+        "/messages/{message_id}/send",
+        SENDERS,
+        send,
+        takes=TextWanted,
+        gives=Queued,
+        status=202,
+    ),
 )

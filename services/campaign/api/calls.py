@@ -1,21 +1,17 @@
 """One request: who asks, what they may, and what they sent, checked before anything is done."""
 
-import hashlib
 import re
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import KW_ONLY, dataclass
+from typing import Annotated, Any, Literal, TypeVar
 
-import structlog
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, ValidationError
 
 from services.campaign.api.faults import first_fault
 from services.campaign.domain import Caller, Refused, Role
 from services.campaign.settings import CampaignSettings
-from services.campaign.store import people
 from shared.database import Database, Transaction
 from shared.http import Problem, body_as
 
@@ -28,23 +24,29 @@ ADMINS: frozenset[Role] = frozenset({"admin"})
 # An admin who was added to a campaign sends like anybody else.
 SENDERS: frozenset[Role] = frozenset({"sender", "admin"})
 ANYBODY: frozenset[Role] = frozenset({"operator", "admin", "sender"})
+# Whoever has the address, with or without a token.
+STRANGERS: frozenset[Role] = frozenset({"operator", "admin", "sender", "stranger"})
+
+STRANGER = Caller("", "", "stranger", "", "")
+"""Who asks without a token."""
 
 _ID = re.compile(r"[\x21-\x7e]{1,64}")
-_STATUS = {"missing": 404, "invalid": 422, "conflict": 409, "forbidden": 403}
-_TITLE = {
-    "missing": "Not found",
-    "invalid": "A field is not valid",
-    "conflict": "Not as things stand",
-    "forbidden": "Not for you",
-}
 
 Model = TypeVar("Model", bound=BaseModel)
+Row = TypeVar("Row")
 
 
 class Body(BaseModel):
     """What a request brings. Unknown fields are refused, so that a slip of the pen is told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PageQuery(Body):
+    """Which part of a list: so many, after the `next` of the page before."""
+
+    after: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{0,200}$")] = ""
+    limit: Annotated[int, Field(ge=1, le=PAGE_MOST)] = PAGE
 
 
 class Json(RootModel[Any]):
@@ -57,26 +59,53 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
+class Page(Answer):
+    """A part of a list; `next` is what `after` is for the next part, null on the last."""
+
+    next: str | None = None
+
+
 class Call:
     """A request of a person who is known."""
 
     def __init__(
         self,
         request: web.Request,
+        route: "Route",
         caller: Caller,
         database: Database,
         settings: CampaignSettings,
     ) -> None:
         self.request = request
+        self.route = route
         self.caller = caller
         self.database = database
         self.settings = settings
+        self._open: Transaction | None = None
+
+    @property
+    def org_id(self) -> str:
+        """Whose things are asked for: the organization that an operator names, or the caller's."""
+        if self.caller.role == "operator" and "organization_id" in self.request.match_info:
+            return self.id("organization_id")
+        return self.caller.org_id
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """All that this request reads and writes goes through here."""
+        """All that this request reads and writes goes through here.
+
+        Within another one of this call it is that one: then what the request did and the answer
+        that is kept for its Idempotency-Key become true together.
+        """
+        if self._open is not None:
+            yield self._open
+            return
         async with self.database.transaction() as tx:
-            yield tx
+            self._open = tx
+            try:
+                yield tx
+            finally:
+                self._open = None
 
     def id(self, name: str) -> str:
         """An id out of the path; one that nothing can have is not found."""
@@ -87,6 +116,7 @@ class Call:
 
     async def body(self, model: type[Model]) -> Model:
         """The body as a model; none at all is an empty object. Raises Problem with the field."""
+        assert model is self.route.takes, "the route says what it takes"
         if not self.request.body_exists:
             return _valid(model, {})
         values = (await body_as(self.request, Json)).root
@@ -96,6 +126,7 @@ class Call:
 
     def query(self, model: type[Model]) -> Model:
         """The query string as a model. Raises Problem with the parameter."""
+        assert model is self.route.asks, "the route says what it asks"
         return _valid(model, dict(self.request.query))
 
 
@@ -109,66 +140,31 @@ def _valid(model: type[Model], values: dict[str, Any]) -> Model:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One line of the API: who may ask it, and what answers."""
+    """One line of the API: who may ask it, what answers, what goes in and what comes out.
+
+    `takes` is its body, `asks` its query, `gives` what a success holds, with `status`. With
+    `streams` the body is read piece by piece, and the handler sees to its Idempotency-Key.
+    """
 
     method: str
     path: str
     roles: frozenset[Role]
     handle: Callable[[Call], Awaitable[web.StreamResponse]]
+    _: KW_ONLY
+    gives: type[Answer] | Literal["csv", "html", "json"]
+    status: int = 200
+    takes: type[Body] | None = None
+    asks: type[Body] | None = None
+    streams: bool = False
 
 
-def endpoint(
-    route: Route, database: Database, settings: CampaignSettings
-) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """A route as aiohttp calls it: the token first, then the role, then the handler."""
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        caller = await _caller(request, database)
-        # Bound for what is logged of this request; the next one on its connection binds its own.
-        structlog.contextvars.bind_contextvars(org_id=caller.org_id if caller else None)
-        if caller is None:
-            answer = Problem(401, "Who is asking?", detail="send Authorization: Bearer TOKEN")
-            response = answer.response()
-            response.headers["WWW-Authenticate"] = "Bearer"
-            return response
-        if caller.role not in route.roles:
-            raise Problem(
-                403, "Not for you", detail=f"this is not for a token of role {caller.role}"
-            )
-        try:
-            return await route.handle(Call(request, caller, database, settings))
-        except Refused as refused:
-            raise Problem(
-                _STATUS[refused.kind],
-                _TITLE[refused.kind],
-                detail=refused.reason,
-                field=refused.field,
-            ) from None
-
-    return handle
-
-
-async def _caller(request: web.Request, database: Database) -> Caller | None:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.isascii():
-        return None
-    async with database.transaction() as tx:
-        return await people.with_token(tx, digest(token.strip()))
-
-
-def new_token() -> str:
-    """A token that nobody can guess: 256 random bits."""
-    return f"sluice_{secrets.token_urlsafe(32)}"
-
-
-def digest(token: str) -> bytes:
-    """What is kept of a token.
-
-    One round of SHA-256 is right here, where a password would need a slow hash: there is no
-    dictionary of 256 random bits, and this runs with every request. It is looked up in an index:
-    to learn from the time that takes, one would have to choose hashes, not tokens.
-    """
-    return hashlib.sha256(token.encode()).digest()
+def page_of(rows: Sequence[Row], limit: int, cursor: Callable[[Row], str]) -> tuple[
+    Sequence[Row], str | None
+]:  # fmt: skip
+    """At most `limit` out of rows that were read one further, and where the next page begins."""
+    if len(rows) <= limit:
+        return rows, None
+    return rows[:limit], cursor(rows[limit - 1])
 
 
 def answer(body: BaseModel, *, status: int = 200, location: str | None = None) -> web.Response:

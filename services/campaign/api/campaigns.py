@@ -8,19 +8,13 @@ from pydantic import BeforeValidator, Field
 
 from services.campaign import launching
 from services.campaign.api.calls import ADMINS, Answer, Body, Call, Route, answer
-from services.campaign.api.details import CampaignLine, details_of, line_of
+from services.campaign.api.details import CampaignDetails, CampaignLine, details_of, line_of
 from services.campaign.api.fields import Flag, Name, Time, Whole, Zone
-from services.campaign.domain import (
-    BATCH_SIZE,
-    Channel,
-    Number,
-    Plan,
-    State,
-    checked_hours,
-    chosen_window,
-)
+from services.campaign.domain import BATCH_SIZE, Channel, Plan, State
+from services.campaign.flag import Number
 from services.campaign.store import campaigns as store
 from services.campaign.store import numbers, reports
+from services.campaign.window import checked_hours, chosen_window
 from shared.fields import AreaCode, Id, Url
 from shared.fields import Body as Text
 from shared.ids import new_id
@@ -37,6 +31,10 @@ Clock = Annotated[time, BeforeValidator(_clock)]
 MediaUrls = Annotated[tuple[Url, ...], Field(max_length=10)]
 AreaCodes = Annotated[tuple[AreaCode, ...], Field(max_length=50)]
 BatchSize = Annotated[Whole, Field(ge=1, le=1000)]
+
+
+Replies = Annotated[Whole, Field(ge=0, le=10_000)]
+Minutes = Annotated[Whole, Field(ge=1, le=7 * 24 * 60)]
 
 
 class WindowWanted(Body):
@@ -74,6 +72,10 @@ class NewCampaign(Body):
     window: WindowWanted = WindowWanted()
     hours: HoursWanted
     self_assign: SelfAssign = SelfAssign()
+    senders_may_edit: Flag = False
+    hold_until_provisioned: Flag = False
+    replies_first_over: Replies | None = None
+    take_back_after_min: Minutes | None = None
 
 
 # In an edit only what was sent counts, and so the defaults below are never seen. They are of the
@@ -109,6 +111,10 @@ class CampaignEdit(Body):
     window: WindowEdit = WindowEdit()
     hours: HoursEdit = HoursEdit()
     self_assign: SelfAssign = SelfAssign()
+    senders_may_edit: Flag = False
+    hold_until_provisioned: Flag = False
+    replies_first_over: Replies | None = None
+    take_back_after_min: Minutes | None = None
 
     def changes(self) -> dict[str, Any]:
         """What was sent, by the names of Plan."""
@@ -156,6 +162,10 @@ async def create(call: Call) -> web.StreamResponse:
             hours=hours,
             self_assign=wanted.self_assign.enabled,
             batch_size=wanted.self_assign.batch_size,
+            senders_may_edit=wanted.senders_may_edit,
+            hold_until_provisioned=wanted.hold_until_provisioned,
+            replies_first_over=wanted.replies_first_over,
+            take_back_after_min=wanted.take_back_after_min,
         )
         await launching.draft(tx, call.caller, campaign_id, plan)
         details = await details_of(tx, call.caller.org_id, campaign_id)
@@ -218,9 +228,13 @@ async def show_all(call: Call) -> web.StreamResponse:
 
 
 ROUTES = (
-    Route("POST", "/campaigns", ADMINS, create),
-    Route("GET", "/campaigns", ADMINS, show_all),
-    Route("GET", "/campaigns/{campaign_id}", ADMINS, show),
-    Route("PATCH", "/campaigns/{campaign_id}", ADMINS, edit),
-    Route("POST", "/campaigns/{campaign_id}/launch", ADMINS, launch),
+    Route(
+        "POST", "/campaigns", ADMINS, create, takes=NewCampaign, gives=CampaignDetails, status=201
+    ),
+    Route("GET", "/campaigns", ADMINS, show_all, gives=Campaigns),
+    Route("GET", "/campaigns/{campaign_id}", ADMINS, show, gives=CampaignDetails),
+    Route(
+        "PATCH", "/campaigns/{campaign_id}", ADMINS, edit, takes=CampaignEdit, gives=CampaignDetails
+    ),
+    Route("POST", "/campaigns/{campaign_id}/launch", ADMINS, launch, gives=Launched),
 )

@@ -117,7 +117,16 @@ async def show_all(call: Call) -> web.StreamResponse:
 
 
 ROUTES = (
-    Route("POST", "/contact-lists", ADMINS, upload),
-    Route("GET", "/contact-lists", ADMINS, show_all),
-    Route("GET", "/contact-lists/{contact_list_id}", ADMINS, show),
+    Route(
+        "POST",
+        "/contact-lists",
+        ADMINS,
+        upload,
+        asks=UploadQuery,
+        gives=ContactList,
+        status=201,
+        streams=True,
+    ),
+    Route("GET", "/contact-lists", ADMINS, show_all, gives=ContactLists),
+    Route("GET", "/contact-lists/{contact_list_id}", ADMINS, show, gives=ContactList),
 )

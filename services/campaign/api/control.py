@@ -6,7 +6,7 @@ from aiohttp import web
 
 from services.campaign import control
 from services.campaign.api.calls import ADMINS, Answer, Body, Call, Route, answer
-from services.campaign.api.details import details_of
+from services.campaign.api.details import CampaignDetails, details_of
 from services.campaign.domain import Outcome
 
 
@@ -93,9 +93,27 @@ async def settle_all(call: Call) -> web.StreamResponse:
 
 
 ROUTES = (
-    Route("POST", "/campaigns/{campaign_id}/pause", ADMINS, pause),
-    Route("POST", "/campaigns/{campaign_id}/resume", ADMINS, resume),
-    Route("POST", "/campaigns/{campaign_id}/withdraw", ADMINS, withdraw),
-    Route("POST", "/campaigns/{campaign_id}/unclear/settle", ADMINS, settle_all),
-    Route("POST", "/messages/{message_id}/settle", ADMINS, settle),
+    Route("POST", "/campaigns/{campaign_id}/pause", ADMINS, pause, gives=CampaignDetails),
+    Route("POST", "/campaigns/{campaign_id}/resume", ADMINS, resume, gives=CampaignDetails),
+    Route(
+        "POST", "/campaigns/{campaign_id}/withdraw", ADMINS, withdraw, gives=Withdrawn, status=202
+    ),
+    Route(
+        "POST",
+        "/campaigns/{campaign_id}/unclear/settle",
+        ADMINS,
+        settle_all,
+        takes=Settling,
+        gives=AllSettled,
+        status=202,
+    ),
+    Route(
+        "POST",
+        "/messages/{message_id}/settle",
+        ADMINS,
+        settle,
+        takes=Settling,
+        gives=Settled,
+        status=202,
+    ),
 )

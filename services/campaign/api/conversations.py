@@ -146,7 +146,15 @@ async def reply(call: Call) -> web.StreamResponse:
 
 
 ROUTES = (
-    Route("GET", "/conversations", SENDERS, show_all),
-    Route("GET", "/conversations/{conversation_id}", SENDERS, show),
-    Route("POST", "/conversations/{conversation_id}/replies", SENDERS, reply),
+    Route("GET", "/conversations", SENDERS, show_all, asks=ConversationsQuery, gives=Conversations),
+    Route("GET", "/conversations/{conversation_id}", SENDERS, show, gives=Conversation),
+    Route(
+        "POST",
+        "/conversations/{conversation_id}/replies",
+        SENDERS,
+        reply,
+        takes=NewReply,
+        gives=Queued,
+        status=202,
+    ),
 )

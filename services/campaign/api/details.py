@@ -6,19 +6,11 @@ from typing import Any
 
 from services.campaign import scripts
 from services.campaign.api.calls import Answer
-from services.campaign.domain import (
-    Campaign,
-    Carrier,
-    CarrierAnswer,
-    Channel,
-    Number,
-    State,
-    provisioning,
-    why_no_initials,
-    window_warnings,
-)
+from services.campaign.domain import Campaign, Carrier, Channel, State
+from services.campaign.flag import CarrierAnswer, Number, provisioning
 from services.campaign.store import campaigns as store
 from services.campaign.store import contacts, numbers, reports
+from services.campaign.window import why_no_initials, window_warnings
 from shared.database import Transaction
 from shared.fields import OpenHours
 from shared.rules.segments import count, segments_of
@@ -71,6 +63,10 @@ class CampaignLine(Answer):
     window: WindowShown
     hours: OpenHours
     self_assign: SelfAssignShown
+    senders_may_edit: bool
+    hold_until_provisioned: bool
+    replies_first_over: int | None
+    take_back_after_min: int | None
     revision: int
     created_at: datetime
     launched_at: datetime | None
@@ -173,6 +169,10 @@ def line_of(
         "window": WindowShown.model_validate(plan.window),
         "hours": plan.hours,
         "self_assign": SelfAssignShown(enabled=plan.self_assign, batch_size=plan.batch_size),
+        "senders_may_edit": plan.senders_may_edit,
+        "hold_until_provisioned": plan.hold_until_provisioned,
+        "replies_first_over": plan.replies_first_over,
+        "take_back_after_min": plan.take_back_after_min,
         "revision": campaign.revision,
         "created_at": campaign.created_at,
         "launched_at": campaign.launched_at,

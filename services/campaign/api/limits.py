@@ -182,10 +182,10 @@ async def _buckets(call: Call, org_id: str) -> web.StreamResponse:
 ONE = "/organizations/{organization_id}"
 
 ROUTES = (
-    Route("PUT", ONE + "/limits/{carrier}", OPERATORS, put),
-    Route("GET", ONE + "/limits", OPERATORS, show),
-    Route("GET", "/limits", ADMINS, show_own),
-    Route("GET", "/carrier-classes", OPERATORS, show_classes),
-    Route("GET", ONE + "/buckets", OPERATORS, show_buckets),
-    Route("GET", "/buckets", ADMINS, show_own_buckets),
+    Route("PUT", ONE + "/limits/{carrier}", OPERATORS, put, takes=NewLimits, gives=Limits),
+    Route("GET", ONE + "/limits", OPERATORS, show, gives=AllLimits),
+    Route("GET", "/limits", ADMINS, show_own, gives=AllLimits),
+    Route("GET", "/carrier-classes", OPERATORS, show_classes, gives=CarrierClasses),
+    Route("GET", ONE + "/buckets", OPERATORS, show_buckets, gives=Buckets),
+    Route("GET", "/buckets", ADMINS, show_own_buckets, gives=Buckets),
 )

@@ -157,7 +157,14 @@ def _cell(name: str, value: Any) -> Any:
 
 
 ROUTES = (
-    Route("GET", "/campaigns/{campaign_id}/messages", ADMINS, show_all),
-    Route("GET", "/campaigns/{campaign_id}/messages.csv", ADMINS, export),
-    Route("GET", "/messages/{message_id}", SENDERS, show),
+    Route(
+        "GET",
+        "/campaigns/{campaign_id}/messages",
+        ADMINS,
+        show_all,
+        asks=MessagesQuery,
+        gives=Messages,
+    ),
+    Route("GET", "/campaigns/{campaign_id}/messages.csv", ADMINS, export, gives="csv"),
+    Route("GET", "/messages/{message_id}", SENDERS, show, gives=Message),
 )

@@ -131,11 +131,27 @@ async def _use_cases(call: Call, org_id: str) -> web.StreamResponse:
 ONE = "/organizations/{organization_id}"
 
 ROUTES = (
-    Route("POST", "/organizations", OPERATORS, create),
-    Route("GET", "/organizations", OPERATORS, show_all),
-    Route("GET", ONE, OPERATORS, show),
-    Route("POST", ONE + "/use-cases", OPERATORS, register_use_case),
-    Route("GET", ONE + "/use-cases", OPERATORS, show_use_cases),
-    Route("GET", ONE + "/use-cases/{use_case_id}", OPERATORS, show_use_case),
-    Route("GET", "/use-cases", ADMINS, show_own_use_cases),
+    Route(
+        "POST",
+        "/organizations",
+        OPERATORS,
+        create,
+        takes=NewOrganization,
+        gives=Organization,
+        status=201,
+    ),
+    Route("GET", "/organizations", OPERATORS, show_all, gives=Organizations),
+    Route("GET", ONE, OPERATORS, show, gives=Organization),
+    Route(
+        "POST",
+        ONE + "/use-cases",
+        OPERATORS,
+        register_use_case,
+        takes=NewUseCase,
+        gives=UseCase,
+        status=201,
+    ),
+    Route("GET", ONE + "/use-cases", OPERATORS, show_use_cases, gives=UseCases),
+    Route("GET", ONE + "/use-cases/{use_case_id}", OPERATORS, show_use_case, gives=UseCase),
+    Route("GET", "/use-cases", ADMINS, show_own_use_cases, gives=UseCases),
 )

@@ -15,13 +15,12 @@ from services.campaign.api.calls import (
     Call,
     Route,
     answer,
-    digest,
-    new_token,
 )
 from services.campaign.api.fields import Name
 from services.campaign.domain import Refused, Role
 from services.campaign.store import organizations
 from services.campaign.store import people as store
+from services.campaign.tokens import digest, new_token
 from shared.ids import new_id
 
 
@@ -142,11 +141,15 @@ async def me(call: Call) -> web.StreamResponse:
 ANY = "/organizations/{organization_id}/people"
 
 ROUTES = (
-    Route("POST", ANY, OPERATORS, add_by_operator),
-    Route("GET", ANY, OPERATORS, show_of),
-    Route("GET", ANY + "/{person_id}", OPERATORS, show_one_of),
-    Route("POST", "/people", ADMINS, add_by_admin),
-    Route("GET", "/people", ADMINS, show_own),
-    Route("GET", "/people/{person_id}", ADMINS, show_one),
-    Route("GET", "/me", ANYBODY, me),
+    Route(
+        "POST", ANY, OPERATORS, add_by_operator, takes=NewPerson, gives=PersonWithToken, status=201
+    ),
+    Route("GET", ANY, OPERATORS, show_of, gives=People),
+    Route("GET", ANY + "/{person_id}", OPERATORS, show_one_of, gives=Person),
+    Route(
+        "POST", "/people", ADMINS, add_by_admin, takes=NewPerson, gives=PersonWithToken, status=201
+    ),
+    Route("GET", "/people", ADMINS, show_own, gives=People),
+    Route("GET", "/people/{person_id}", ADMINS, show_one, gives=Person),
+    Route("GET", "/me", ANYBODY, me, gives=Me),
 )

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from services.campaign import launching
 from services.campaign.api.calls import ADMINS, Answer, Body, Call, Route, answer
-from services.campaign.api.details import details_of
+from services.campaign.api.details import CampaignDetails, details_of
 from shared.fields import Id
 
 
@@ -42,6 +42,19 @@ async def remove_sender(call: Call) -> web.StreamResponse:
 
 
 ROUTES = (
-    Route("POST", "/campaigns/{campaign_id}/senders", ADMINS, add_senders),
-    Route("DELETE", "/campaigns/{campaign_id}/senders/{person_id}", ADMINS, remove_sender),
+    Route(
+        "POST",
+        "/campaigns/{campaign_id}/senders",
+        ADMINS,
+        add_senders,
+        takes=NewSenders,
+        gives=CampaignDetails,
+    ),
+    Route(
+        "DELETE",
+        "/campaigns/{campaign_id}/senders/{person_id}",
+        ADMINS,
+        remove_sender,
+        gives=Removed,
+    ),
 )

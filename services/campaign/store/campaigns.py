@@ -27,6 +27,10 @@ def _campaign(row: Record) -> Campaign:
         hours=Hours(row["hours_open"], row["hours_close"], row["time_zone"]),
         self_assign=row["self_assign"],
         batch_size=row["batch_size"],
+        senders_may_edit=row["senders_may_edit"],
+        hold_until_provisioned=row["hold_until_provisioned"],
+        replies_first_over=row["replies_first_over"],
+        take_back_after_min=row["take_back_after_min"],
     )
     return Campaign(
         org_id=row["org_id"],
@@ -50,9 +54,10 @@ async def add(
         INSERT INTO campaigns (
             org_id, campaign_id, state, created_by, created_at, name, use_case_id,
             contact_list_id, script, channel, media_urls, area_codes, opens_at, closes_at,
-            hours_open, hours_close, time_zone, self_assign, batch_size)
+            hours_open, hours_close, time_zone, self_assign, batch_size, senders_may_edit,
+            hold_until_provisioned, replies_first_over, take_back_after_min)
         VALUES ($1, $2, 'draft', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                $17, $18)
+                $17, $18, $19, $20, $21, $22)
         """,
         org_id,
         campaign_id,
@@ -72,7 +77,8 @@ async def save(
             revision = $3, close_due_at = coalesce($4, close_due_at), name = $5, use_case_id = $6,
             contact_list_id = $7, script = $8, channel = $9, media_urls = $10, area_codes = $11,
             opens_at = $12, closes_at = $13, hours_open = $14, hours_close = $15, time_zone = $16,
-            self_assign = $17, batch_size = $18
+            self_assign = $17, batch_size = $18, senders_may_edit = $19,
+            hold_until_provisioned = $20, replies_first_over = $21, take_back_after_min = $22
         WHERE org_id = $1 AND campaign_id = $2
         """,
         campaign.org_id,
@@ -99,6 +105,10 @@ def _columns(plan: Plan) -> tuple[object, ...]:
         plan.hours.time_zone,
         plan.self_assign,
         plan.batch_size,
+        plan.senders_may_edit,
+        plan.hold_until_provisioned,
+        plan.replies_first_over,
+        plan.take_back_after_min,
     )
 
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from asyncpg import Record
 
-from services.campaign.domain import Carrier, CarrierAnswer, Number
+from services.campaign.domain import Carrier
+from services.campaign.flag import CarrierAnswer, Number
 from shared.database import Transaction
 from shared.events import CampaignHeld, CarrierAnswered, NumberProvisioned, NumberPurchased
 
