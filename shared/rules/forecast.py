@@ -1,0 +1,258 @@
+"""The forecast: when what waits will have gone, and how much of it will not go in time.
+
+It is computed from what the campaign service knows: limits, what was last told of each bucket, and
+the texts that wait or will. Nothing is simulated text by text: between two instants at which
+something changes (an opening, a close, a midnight, a lane that runs dry) everything goes at a
+steady rate. `tests/integration/test_collider_forecast.py` holds it against the real engine.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from shared.rules.forecast_bucket import BucketRun, Lane
+from shared.rules.hours import Hours, Kind, Window
+from shared.rules.limits import CAUTIOUS, Limits
+from shared.rules.segments import Channel
+
+REACH = timedelta(days=60)
+"""Further ahead nothing is forecast."""
+SAFETY = 0.98
+"""An end is called safe where it saves all though the minutes let out no more than this share."""
+
+
+@dataclass(frozen=True, slots=True)
+class BucketSeen:
+    """What was last told of a bucket, at `at`; see BucketState for the meaning of each."""
+
+    at: datetime
+    backlog: int = 0
+    replies: int = 0
+    sent_per_minute: int = 0
+    room: int | None = None
+    day_quota_left: int | None = None
+    slowed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """An organization's limits with one carrier by scope (a use case's id, or ORGANIZATION), none
+    where nobody told any; and what was last told of its bucket, if anything ever was."""
+
+    carrier: str
+    told: Mapping[str, Limits] = field(default_factory=dict)
+    seen: BucketSeen | None = None
+
+    @property
+    def default(self) -> Limits:
+        """What holds where nobody has said anything."""
+        return CAUTIOUS[self.carrier]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Texts of one campaign, kind and channel to one carrier, that wait or are going to.
+
+    `texts` counts them by their segments. Among equals the load with the earlier `queued_at` goes
+    first. `paused`: nothing of it goes until somebody says so (paused, held, no number yet), which
+    the forecast takes to be never. Nothing goes before `not_before` (None: now).
+    """
+
+    campaign_id: str
+    use_case_id: str
+    carrier: str
+    kind: Kind
+    channel: Channel
+    texts: Mapping[int, int]
+    window: Window
+    hours: Hours
+    queued_at: datetime
+    paused: bool = False
+    not_before: datetime | None = None
+
+    @property
+    def count(self) -> int:
+        """How many texts."""
+        return sum(self.texts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What will become of a load: sent + failing + refused + waiting are all its texts.
+
+    `failing` end as `sending failed` with the window; `refused` are too large for a limit and fail
+    at once; `waiting` neither go nor fail within the forecast's reach. `finishes_at`: when the last
+    of those that are sent has gone; None: none goes.
+    """
+
+    load: Load
+    sent: int
+    failing: int
+    refused: int
+    waiting: int
+    finishes_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierForecast:
+    """What will become of a campaign's initials with one carrier; the counts are as in Outlook."""
+
+    carrier: str
+    sent: int = 0
+    failing: int = 0
+    refused: int = 0
+    waiting: int = 0
+    finishes_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What will become of all loads, in their order."""
+
+    outlooks: tuple[Outlook, ...]
+
+    def carriers(self, campaign_id: str) -> tuple[CarrierForecast, ...]:
+        """A campaign's initials, by carrier."""
+        found: dict[str, CarrierForecast] = {}
+        for one in self.outlooks:
+            if (one.load.campaign_id, one.load.kind) != (campaign_id, "initial"):
+                continue
+            before = found.get(one.load.carrier, CarrierForecast(one.load.carrier))
+            ends = [at for at in (before.finishes_at, one.finishes_at) if at is not None]
+            found[one.load.carrier] = CarrierForecast(
+                before.carrier,
+                before.sent + one.sent,
+                before.failing + one.failing,
+                before.refused + one.refused,
+                before.waiting + one.waiting,
+                max(ends, default=None),
+            )
+        return tuple(found.values())
+
+    def failing(self, campaign_id: str) -> int:
+        """How many of a campaign's initials will end as `sending failed`."""
+        return sum(one.failing for one in self.carriers(campaign_id))
+
+
+def forecast(
+    now: datetime,
+    buckets: Iterable[Bucket],
+    loads: Sequence[Load],
+    *,
+    reach: timedelta = REACH,
+    share: float = 1.0,
+) -> Forecast:
+    """What will become of an organization's loads, as things stand.
+
+    `buckets` are its buckets by carrier; one that is missing has the limits that hold where nobody
+    has said anything. `share`: of the minutes' limits only so much is used.
+    """
+    known = {bucket.carrier: bucket for bucket in buckets}
+    found: dict[int, Outlook] = {}
+    for carrier in dict.fromkeys(load.carrier for load in loads):
+        mine = [index for index, load in enumerate(loads) if load.carrier == carrier]
+        bucket = known.get(carrier) or Bucket(carrier)
+        outlooks = _play(now, bucket, [loads[index] for index in mine], reach, share)
+        found.update(zip(mine, outlooks, strict=True))
+    return Forecast(tuple(found[index] for index in range(len(loads))))
+
+
+def safe_end(
+    now: datetime,
+    buckets: Iterable[Bucket],
+    loads: Sequence[Load],
+    campaign_id: str,
+    *,
+    reach: timedelta = REACH,
+) -> datetime | None:
+    """The earliest end of a campaign's window, no earlier than the present one, that saves all of
+    its initials, to the minute; None: none within reach does."""
+    buckets = list(buckets)
+    mine = [one for one in loads if (one.campaign_id, one.kind) == (campaign_id, "initial")]
+    if not mine:
+        return None
+    window = mine[0].window
+    later = [
+        one.window.closes_at
+        for one in loads
+        if one.campaign_id != campaign_id and one.window.closes_at > window.closes_at
+    ]
+    for end in [window.closes_at, *sorted(set(later)), now + reach]:
+        safe = _saving(now, buckets, loads, campaign_id, end, reach)
+        if safe is not None:
+            return max(safe, window.closes_at)
+    return None
+
+
+def expected_at(
+    now: datetime, bucket: Bucket, load: Load, *, reach: timedelta = REACH
+) -> datetime | None:
+    """About when a text that is queued now will go, behind all that its bucket is known to hold.
+
+    `load` is the text; None: not before its window ends, or not within reach.
+    """
+    seen = bucket.seen
+    ahead = 0 if seen is None else seen.replies if load.kind == "reply" else seen.backlog
+    [segments] = load.texts
+    queue = replace(load, texts={segments: ahead + 1})
+    [outlook] = _play(now, bucket, [queue], reach, 1.0)
+    return outlook.finishes_at if outlook.sent == ahead + 1 else None
+
+
+def _saving(
+    now: datetime,
+    buckets: Sequence[Bucket],
+    loads: Sequence[Load],
+    campaign_id: str,
+    end: datetime,
+    reach: timedelta,
+) -> datetime | None:
+    """The earliest end up to this one, with the campaign's place in the order that this one gives
+    it; None: with it some fail."""
+    moved = [
+        replace(one, window=Window(one.window.opens_at, max(end, one.window.closes_at)))
+        if one.campaign_id == campaign_id
+        else one
+        for one in loads
+    ]
+    outlooks = [
+        one
+        for one in forecast(now, buckets, moved, reach=reach, share=SAFETY).outlooks
+        if one.load.campaign_id == campaign_id and one.load.kind == "initial"
+    ]
+    if any(one.failing or one.waiting for one in outlooks):
+        return None
+    last = max((one.finishes_at for one in outlooks if one.finishes_at), default=now)
+    return last.replace(second=0, microsecond=0) + timedelta(minutes=1)
+
+
+def _play(
+    now: datetime, bucket: Bucket, loads: Sequence[Load], reach: timedelta, share: float
+) -> list[Outlook]:
+    seen = bucket.seen
+    run = BucketRun(now, bucket.told, bucket.default, share=share)
+    if seen is not None:
+        run.saw(seen.at, seen.sent_per_minute, seen.room, seen.day_quota_left, slowed=seen.slowed)
+    lanes = [
+        Lane(
+            one.use_case_id, one.kind, one.channel, one.texts, one.window, one.hours,
+            one.queued_at, not_before=one.not_before, paused=one.paused,
+        )
+        for one in loads
+    ]  # fmt: skip
+    run.play(lanes, reach)
+    return [_outlook(one, lane, now + reach) for one, lane in zip(loads, lanes, strict=True)]
+
+
+def _outlook(load: Load, lane: Lane, until: datetime) -> Outlook:
+    refused = load.count - lane.count
+    left = lane.count - lane.sent
+    fails = load.kind == "initial" and load.window.closes_at <= until
+    return Outlook(
+        load,
+        lane.sent,
+        left if fails else 0,
+        refused,
+        0 if fails else left,
+        lane.last_sent_at,
+    )
