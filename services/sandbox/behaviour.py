@@ -135,7 +135,11 @@ class Behaviour(_Document):
     confirmation_delay_s: ConfirmationDelays = ConfirmationDelays()
     refusals: tuple[Refusal, ...] = ()
     numbers_per_campaign: int = Field(49, ge=0)
-    """T-Mobile refuses a number beyond these on one use case."""
+    """T-Mobile refuses a number beyond these on one use case, and the judge counts it."""
+    unassignment_delay_s: float = Field(0.2, ge=0)
+    """From the request to take a number off its use case until it is off; it counts until then."""
+    unassignments_failing: int = Field(0, ge=0)
+    """So many next ones end as FAILED_UNASSIGNMENT: the number stays where it is."""
     att_mapping_shown: bool = True
     """False: no attNumberMappingStatus, as Telnyx's published schema has it; then
     nonTmobileNumberMappingStatus settles AT&T and Verizon at once."""

@@ -19,6 +19,7 @@ What it holds against the senders:
   (minute limit, not registered) does not count to the day.
 - doubles: a message id that is seen again, unless the earlier request was surely refused, or
   its receipt already said that a limit or a missing registration stopped it.
+- numbers: more of them put on one use case than the carriers allow; see `holdings`.
 - outside hours: an arrival that the number's promised hours do not allow. Hours first told late
   bind what has already arrived; edited hours bind from the edit + 1 s.
 """
@@ -45,6 +46,7 @@ from services.sandbox.domain import (
     iso,
     micros,
 )
+from services.sandbox.holdings import Holdings
 from services.sandbox.hours import PromisedHours
 from services.sandbox.minutes import GRACE_US, BoundPeak, DayCount, day_of
 
@@ -165,6 +167,7 @@ class Judge:
     def __init__(self) -> None:
         self._limits: dict[_Scope, Limit] = {}
         self._hours: dict[str, list[tuple[int, PromisedHours]]] = {}
+        self.holdings = Holdings()
         self._empty()
 
     def _empty(self) -> None:
@@ -182,6 +185,7 @@ class Judge:
     def reset(self, at: datetime) -> None:
         """Forget the ledger; limits and promised hours stay as last told."""
         self._empty()
+        self.holdings.reset()
         self._hours = {number: told[-1:] for number, told in self._hours.items()}
         for (brand, carrier, use_case), limit in list(self._limits.items()):
             self.tell_limit(at, brand, carrier, limit, use_case)
@@ -275,10 +279,11 @@ class Judge:
         ]
         over = any(line["over"] for line in [*buckets, *days])
         return {
-            "ok": not (over or self._doubles or self._outside),
+            "ok": not (over or self._doubles or self._outside or self.holdings.is_over),
             "messages": len(self._entries),
             "buckets": buckets,
             "days": days,
+            "use_cases": self.holdings.lines(),
             "doubles": {
                 "count": len(self._doubles),
                 "shown": [

@@ -12,6 +12,8 @@ What Telnyx shows of an attachment, and how an adapter should read it:
   `att_mapping_shown: false` shows attachments like that; ADDED then means that both confirmed,
   FAILED that one of them refused.
 - A mapping is PENDING, ADDED (confirmed) or FAILED (refused); null is PENDING too.
+- A number that is taken off its campaign is PENDING_UNASSIGNMENT, still there and still counted,
+  until the registry has let it go (404), or FAILED_UNASSIGNMENT where that did not work: ask again.
 - The words of a refusal are in `failureReasons` or in `errors`: read both.
 
 Changes are also posted as `10dlc.phone_number.update` to the campaign's webhook address, where
@@ -39,6 +41,7 @@ from services.sandbox.domain import (
     Webhook,
     iso,
 )
+from services.sandbox.holdings import Holdings
 from services.sandbox.messages import event
 
 Mapping = Literal["PENDING", "ADDED", "FAILED"]
@@ -108,18 +111,21 @@ class Attachment:
 class Registry:
     """All campaigns and attachments of the account, and what becomes of them."""
 
-    def __init__(self, agenda: Agenda, post: Callable[[Webhook], None]) -> None:
+    def __init__(self, agenda: Agenda, post: Callable[[Webhook], None], holdings: Holdings) -> None:
         self._agenda = agenda
+        self._holdings = holdings
         self._post = post
         self._campaigns: dict[str, Campaign] = {}
         self._attachments: dict[str, Attachment] = {}
         self.behaviour = Behaviour()
         self._refuse_next: list[Refusal] = []
+        self._unassignments_failing = 0
 
     def behave(self, behaviour: Behaviour) -> None:
         """Take over a new behaviour; attachments under way keep the delays they were given."""
         self.behaviour = behaviour
         self._refuse_next = [refusal for refusal in behaviour.refusals if refusal.next]
+        self._unassignments_failing = behaviour.unassignments_failing
 
     def campaign(self, campaign_id: str) -> Campaign:
         """The campaign of this id, made on the spot if it is the first mention."""
@@ -149,11 +155,14 @@ class Registry:
         """Put a number on a campaign; the same once more is answered with what there is."""
         there = self._attachments.get(phone)
         if there is not None:
+            if there.assignment_status == "PENDING_UNASSIGNMENT":
+                raise Refused(400, BAD_REQUEST, "The number is being taken off its campaign.")
             if there.campaign.id == campaign_id:
                 return there
             raise Refused(400, BAD_REQUEST, "The number is on another campaign.")
         attachment = Attachment(phone, self.campaign(campaign_id), at, at)
         self._attachments[phone] = attachment
+        self._holdings.put_on(at, campaign_id, phone)
         behaviour = self.behaviour
         refused = {carrier: self._refusal(attachment, carrier) for carrier in REGISTRARS}
         self._agenda.after(at, behaviour.assignment_delay_s, partial(self._assign, attachment))
@@ -169,14 +178,34 @@ class Registry:
         attachment = Attachment(phone, self.campaign(campaign_id), at, at, "ASSIGNED")
         attachment.mappings = dict.fromkeys(REGISTRARS, "ADDED")
         self._attachments[phone] = attachment
+        self._holdings.put_on(at, campaign_id, phone, given=True)
         return attachment
 
     def detach(self, at: datetime, phone: str) -> Attachment:
-        """Take a number off its campaign."""
+        """Begin to take a number off its campaign; once more is answered with what there is."""
         attachment = self.get(phone)
-        del self._attachments[phone]
-        attachment.assignment_status, attachment.updated_at = "PENDING_UNASSIGNMENT", at
+        if attachment.assignment_status != "PENDING_UNASSIGNMENT":
+            attachment.assignment_status, attachment.updated_at = "PENDING_UNASSIGNMENT", at
+            fails = self._unassignments_failing > 0
+            self._unassignments_failing -= fails
+            delay_s = self.behaviour.unassignment_delay_s
+            self._agenda.after(at, delay_s, partial(self._unassign, attachment, fails))
         return attachment
+
+    def drop(self, phone: str) -> None:
+        """The number is the account's no more, and on no campaign."""
+        attachment = self._attachments.pop(phone, None)
+        if attachment is not None:
+            self._holdings.take_off(attachment.campaign.id, phone)
+
+    def _unassign(self, attachment: Attachment, fails: bool, at: datetime) -> None:
+        if self._attachments.get(attachment.phone) is not attachment:
+            return
+        if fails:
+            attachment.assignment_status, attachment.updated_at = "FAILED_UNASSIGNMENT", at
+            attachment.reasons.append("The registry did not answer.")
+        else:
+            self.drop(attachment.phone)
 
     def _refusal(self, attachment: Attachment, carrier: Carrier) -> str | None:
         name = {"att": "AT&T", "tmobile": "T-Mobile", "verizon": "Verizon"}[carrier]

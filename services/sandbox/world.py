@@ -67,7 +67,7 @@ class World:
         self.phones = Phones()
         self.numbers = Numbers(self.agenda, seed)
         self._webhooks: list[Webhook] = []
-        self.registry = Registry(self.agenda, self._webhooks.append)
+        self.registry = Registry(self.agenda, self._webhooks.append, self.judge.holdings)
         self._seed = seed
         self._messages: dict[str, Message] = {}
         self._account_second = SlidingMinute(1_000_000)
@@ -79,6 +79,7 @@ class World:
         """Replace the behaviour; scripted faults and refusals start anew."""
         self.behaviour = behaviour
         self.registry.behave(behaviour)
+        self.judge.holdings.most = behaviour.numbers_per_campaign
         self.numbers.orders_gone = behaviour.orders_gone
         self._faults = list(behaviour.answers)
         self._dice_seed = behaviour.seed or self._seed

@@ -160,9 +160,20 @@ async def test_a_number_is_found_bought_put_to_use_confirmed_and_given_back(clie
     await until(is_confirmed)
     listed = await client.ask("GET", campaigns, telnyx_campaign_id="c1")
     assert [line["phoneNumber"] for line in listed["records"]] == [phone]
+    [held] = (await client.ask("GET", "/judge"))["use_cases"]
+    assert (held["use_case"], held["numbers"], held["over"]) == ("c1", 1, False)
+    of_number = f"{campaigns}/{phone.replace('+', '%2B')}"
+    leaving = await client.ask("DELETE", of_number)
+    assert leaving["assignmentStatus"] == "PENDING_UNASSIGNMENT"
+
+    async def is_off() -> bool:
+        return not (await client.ask("GET", campaigns, telnyx_campaign_id="c1"))["records"]
+
+    await until(is_off)
+    await client.ask("DELETE", of_number, status=404)
     gone = await client.ask("DELETE", f"/v2/phone_numbers/{owned['id']}")
     assert gone["data"]["status"] == "deleted"
-    await client.ask("GET", f"{campaigns}/{phone.replace('+', '%2B')}", status=404)
+    await client.ask("DELETE", f"/v2/phone_numbers/{owned['id']}", status=404)
     assert (await client.ask("GET", "/v2/phone_numbers", phone_number=phone))["data"] == []
 
 

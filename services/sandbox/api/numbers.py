@@ -95,10 +95,9 @@ async def phone_number(request: web.Request, sandbox: Sandbox) -> web.Response:
 
 async def release(request: web.Request, sandbox: Sandbox) -> web.Response:
     """DELETE /v2/phone_numbers/{id}: gives the number up, and its place on a campaign with it."""
-    at = sandbox.now()
+    sandbox.now()
     number = sandbox.world.numbers.release(request.match_info["id"])
-    if sandbox.world.registry.attachment(number.phone) is not None:
-        sandbox.world.registry.detach(at, number.phone)
+    sandbox.world.registry.drop(number.phone)
     return json_response({"data": number.data()})
 
 
@@ -154,7 +153,7 @@ async def attachments(request: web.Request, sandbox: Sandbox) -> web.Response:
 
 
 async def detach(request: web.Request, sandbox: Sandbox) -> web.Response:
-    """DELETE /v2/10dlc/phone_number_campaigns/{phoneNumber}."""
+    """DELETE /v2/10dlc/phone_number_campaigns/{phoneNumber}: it is off a moment later."""
     gone = sandbox.world.registry.detach(sandbox.now(), request.match_info["phone"])
     return json_response(gone.data(sandbox.world.behaviour))
 
