@@ -1,12 +1,12 @@
 """Campaigns from draft to active, and their edits: each a transaction's work."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from services.campaign import scripts
 from services.campaign.domain import Caller, Campaign, Plan, Refused, check_edit, check_launch
-from services.campaign.store import campaigns, contacts, numbers, organizations, people
+from services.campaign.store import campaigns, contacts, numbers, organizations, senders
 from services.campaign.window import checked_hours, checked_window, launch_warnings
 from shared.database import Transaction
 from shared.events import CampaignLaunched, Person, WindowChanged
@@ -89,14 +89,16 @@ async def launch(tx: Transaction, caller: Caller, campaign_id: str) -> tuple[int
         raise Refused(
             "conflict", "it is empty for every contact: they leave its fields blank", field="script"
         )
-    senders = await campaigns.sender_ids(tx, campaign)
+    sender_ids = await senders.ids(tx, campaign)
     await campaigns.launch(tx, campaign, launched_by=caller.person_id, at=now)
     initials = await campaigns.make_initials(
-        tx, campaign, launch_id=new_id(), senders=senders, at=now
+        tx, campaign, launch_id=new_id(), senders=sender_ids, at=now
     )
     tx.tell(_launched(campaign, caller))
     others = await numbers.still_provisioning(tx, caller.org_id, besides=campaign_id)
-    return initials, launch_warnings(campaign.plan, now, senders=len(senders), provisioning=others)
+    return initials, launch_warnings(
+        campaign.plan, now, senders=len(sender_ids), provisioning=others
+    )
 
 
 def _launched(campaign: Campaign, caller: Caller) -> CampaignLaunched:
@@ -112,21 +114,3 @@ def _launched(campaign: Campaign, caller: Caller) -> CampaignLaunched:
         hours=plan.hours,
         revision=1,
     )
-
-
-async def add_senders(
-    tx: Transaction, caller: Caller, campaign_id: str, person_ids: Sequence[str]
-) -> None:
-    """Let people of the organization send. Raises Refused with the first who is unknown."""
-    campaign = await campaigns.hold(tx, caller.org_id, campaign_id)
-    known = await people.known(tx, caller.org_id, person_ids)
-    for place, person_id in enumerate(person_ids):
-        if person_id not in known:
-            raise Refused("invalid", "there is no such person", field=f"person_ids.{place}")
-    await campaigns.add_senders(tx, campaign, person_ids, await tx.now())
-
-
-async def remove_sender(tx: Transaction, caller: Caller, campaign_id: str, person_id: str) -> int:
-    """Take a sender off; how many texts they had not sent, which are unassigned again."""
-    campaign = await campaigns.hold(tx, caller.org_id, campaign_id)
-    return await campaigns.remove_sender(tx, campaign, person_id)

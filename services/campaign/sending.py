@@ -1,10 +1,10 @@
-"""A sender's work: take a batch, send an initial, answer. Each a transaction's work."""
+"""A sender's work: send an initial, answer. Each a transaction's work."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from services.campaign import scripts
+from services.campaign import assigning, scripts
 from services.campaign.domain import Caller, Campaign, Channel, Refused, check_words
 from services.campaign.store import campaigns, contacts, conversations, messages
 from services.campaign.store.messages import Initial
@@ -20,7 +20,6 @@ TEXT_MOST = 1600
 class Assignment:
     """What a sender can send now, with the texts as they would go. `why`: why it is nothing."""
 
-    assigned: int
     initials: list[tuple[Initial, str]]
     why: str | None
 
@@ -38,44 +37,14 @@ class Queued:
     note: str
 
 
-async def _campaign_of(tx: Transaction, caller: Caller, campaign_id: str) -> Campaign:
-    campaign = await campaigns.get(tx, caller.org_id, campaign_id)
-    if not await campaigns.is_sender(tx, caller.org_id, campaign_id, caller.person_id):
-        raise Refused("forbidden", "You are not a sender of this campaign")
-    return campaign
-
-
-async def assign_batch(
-    tx: Transaction, caller: Caller, campaign_id: str, count: int | None
-) -> Assignment:
-    """Give the caller a batch of unassigned initials, at most the campaign's batch size."""
-    campaign = await _campaign_of(tx, caller, campaign_id)
-    if not campaign.plan.self_assign:
-        raise Refused("conflict", "Self-assign is off for this campaign: ask an admin for texts")
-    now = await tx.now()
-    why = why_no_initials(campaign.state, campaign.plan.window, now)
-    if why is not None:
-        return Assignment(0, [], why)
-    got = await messages.assign_batch(
-        tx,
-        caller.org_id,
-        campaign_id,
-        sender_id=caller.person_id,
-        most=min(count or campaign.plan.batch_size, campaign.plan.batch_size),
-        at=now,
-    )
-    listed = await _to_send(tx, caller, campaign, campaign.plan.batch_size) if got else []
-    return Assignment(got, listed, None if got else "None are left to assign.")
-
-
 async def assignment(tx: Transaction, caller: Caller, campaign_id: str, most: int) -> Assignment:
     """The initials that the caller can send now: none outside of the window."""
-    campaign = await _campaign_of(tx, caller, campaign_id)
+    campaign = await assigning.campaign_of_sender(tx, caller, campaign_id)
     why = why_no_initials(campaign.state, campaign.plan.window, await tx.now())
     if why is not None:
-        return Assignment(0, [], why)
+        return Assignment([], why)
     listed = await _to_send(tx, caller, campaign, most)
-    return Assignment(len(listed), listed, None if listed else "Inbox Zero: nothing to send.")
+    return Assignment(listed, None if listed else "Inbox Zero: nothing to send.")
 
 
 async def _to_send(

@@ -44,11 +44,8 @@ async def test_two_senders_who_ask_at_once_never_get_the_same_text(office: Desk)
     )
     assert sum(reply["assigned"] for reply in replies) == 50
     # The last batch may be smaller, and none left is an answer.
-    assert (await office.good("POST", path, sue.token)).body == {
-        "assigned": 0,
-        "messages": [],
-        "note": "None are left to assign.",
-    }
+    none = await office.good("POST", path, sue.token)
+    assert (none["assigned"], none["note"]) == (0, "None are left to assign.")
     hers, his = [
         await office.good("GET", f"/campaigns/{campaign_id}/assignment", sender.token)
         for sender in (sue, sam)

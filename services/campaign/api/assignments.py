@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import Field
 
-from services.campaign import sending
+from services.campaign import assigning, sending
 from services.campaign.api.calls import (
     PAGE,
     SENDERS,
@@ -138,10 +138,13 @@ async def assign_batch(call: Call) -> web.StreamResponse:
     campaign_id = call.id("campaign_id")
     wanted = await call.body(BatchWanted)
     async with call.transaction() as tx:
-        got = await sending.assign_batch(tx, call.caller, campaign_id, wanted.count)
+        got = await assigning.take_batch(tx, call.caller, campaign_id, wanted.count)
+        found = await sending.assignment(tx, call.caller, campaign_id, got.batch_size)
     return answer(
         Assigned(
-            assigned=got.assigned, messages=[_shown(*one) for one in got.initials], note=got.why
+            assigned=got.assigned,
+            messages=[_shown(*one) for one in found.initials],
+            note=got.why,
         )
     )
 

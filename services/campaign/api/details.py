@@ -9,7 +9,7 @@ from services.campaign.api.calls import Answer
 from services.campaign.domain import Campaign, Carrier, Channel, State
 from services.campaign.flag import CarrierAnswer, Number, provisioning
 from services.campaign.store import campaigns as store
-from services.campaign.store import contacts, numbers, reports
+from services.campaign.store import contacts, numbers, reports, senders
 from services.campaign.window import why_no_initials, window_warnings
 from shared.database import Transaction
 from shared.fields import OpenHours
@@ -142,7 +142,7 @@ async def details_of(tx: Transaction, org_id: str, campaign_id: str) -> Campaign
         contacts=contact_list.contacts,
         counts_by_carrier=counts,
         held={row["carrier"]: Hold(**row) for row in await numbers.holds(tx, org_id, campaign_id)},
-        senders=[Sender(**row) for row in await store.senders(tx, campaign)],
+        senders=[Sender(**row) for row in await senders.listed(tx, campaign)],
         warnings=window_warnings(plan, now) if campaign.state == "draft" else [],
     )
 

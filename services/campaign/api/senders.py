@@ -5,7 +5,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from services.campaign import launching
+from services.campaign import assigning
 from services.campaign.api.calls import ADMINS, Answer, Body, Call, Route, answer
 from services.campaign.api.details import CampaignDetails, details_of
 from shared.fields import Id
@@ -28,7 +28,7 @@ async def add_senders(call: Call) -> web.StreamResponse:
     campaign_id = call.id("campaign_id")
     wanted = await call.body(NewSenders)
     async with call.transaction() as tx:
-        await launching.add_senders(tx, call.caller, campaign_id, wanted.person_ids)
+        await assigning.add_senders(tx, call.caller, campaign_id, wanted.person_ids)
         details = await details_of(tx, call.caller.org_id, campaign_id)
     return answer(details)
 
@@ -37,7 +37,7 @@ async def remove_sender(call: Call) -> web.StreamResponse:
     """Take a sender off; what they had not sent is unassigned again."""
     campaign_id, person_id = call.id("campaign_id"), call.id("person_id")
     async with call.transaction() as tx:
-        freed = await launching.remove_sender(tx, call.caller, campaign_id, person_id)
+        freed = await assigning.remove_sender(tx, call.caller, campaign_id, person_id)
     return answer(Removed(unassigned=freed))
 
 
