@@ -12,6 +12,7 @@ from services.campaign.api import (
     messages,
     organizations,
     people,
+    reference,
     senders,
 )
 from services.campaign.api.calls import BASE, Route
@@ -39,6 +40,6 @@ ROUTES: tuple[Route, ...] = (
 def create_app(database: Database, settings: CampaignSettings) -> web.Application:
     """The application; uploads are streamed, all other bodies are at most BODY_MOST_BYTES."""
     app = web.Application(middlewares=[problems], client_max_size=BODY_MOST_BYTES)
-    for route in ROUTES:
+    for route in (*ROUTES, *reference.routes(ROUTES)):
         app.router.add_route(route.method, BASE + route.path, endpoint(route, database, settings))
     return app
