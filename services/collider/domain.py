@@ -67,6 +67,9 @@ class Campaign:
     ended_at: datetime | None = None
     """The end of its initials, or when that was learnt, if later; None while it is not known."""
     paused: bool = False
+    hold_until_provisioned: bool = False
+    provisioned_at: datetime | None = None
+    """Since when all carriers know its number."""
     withdrawn_at: datetime | None = None
     """What was queued by then is not to go."""
     archived_at: datetime | None = None
@@ -85,6 +88,11 @@ class Campaign:
         if self.closed_at is not None and self.closed_revision >= self.revision:
             return min(ends_at, self.closed_at)
         return ends_at
+
+    @property
+    def awaits_provisioning(self) -> bool:
+        """Whether nothing of it may go before all carriers know its number."""
+        return self.hold_until_provisioned and self.provisioned_at is None
 
     def has_withdrawn(self, queued_at: datetime) -> bool:
         """Whether a text that was queued then has been withdrawn since."""
@@ -150,7 +158,7 @@ def schedule(campaign: Campaign, kind: Kind, now: datetime) -> Schedule:
     """The present or next sendable interval of a campaign's lanes of one kind."""
     if campaign.number is None or campaign.window is None or campaign.hours is None:
         return CLOSED
-    if campaign.paused or campaign.archived_at is not None:
+    if campaign.paused or campaign.awaits_provisioning or campaign.archived_at is not None:
         return CLOSED
     closes_at = campaign.closes_at
     if kind == "reply":

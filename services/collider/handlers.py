@@ -5,8 +5,9 @@ from typing import Literal
 
 from services.collider import holds, intake, outcomes
 from services.collider.holds import Word
-from services.collider.store import campaigns, settlements
+from services.collider.store import campaigns, limits, numbers, settlements
 from services.collider.store import intake as intake_store
+from services.collider.store.numbers import NumberKey
 from shared.consumer import Handlers
 from shared.database import Transaction
 from shared.events import (
@@ -22,6 +23,7 @@ from shared.events import (
     MessageQueued,
     NumberProvisioned,
     NumberPurchased,
+    NumberReleased,
     QueueWithdrawn,
     UnclearSettled,
     UseCaseRegistered,
@@ -48,25 +50,43 @@ def _campaigns(events: Sequence[CampaignFact]) -> set[tuple[str, str]]:
     return {(event.org_id, event.campaign_id) for event in events}
 
 
+def _numbers(
+    events: Sequence[CampaignLaunched | CarrierAnswered | NumberProvisioned],
+) -> set[NumberKey]:
+    return {(event.org_id, event.number) for event in events if event.number is not None}
+
+
 async def record_use_cases(tx: Transaction, events: Sequence[UseCaseRegistered]) -> None:
     """The provider knows these use cases."""
-    await campaigns.learn_use_cases(tx, events)
+    await limits.learn_use_cases(tx, events)
 
 
 async def change_limits(tx: Transaction, events: Sequence[LimitsChanged]) -> None:
     """Limits hold from the next claim on."""
-    await campaigns.learn_limits(tx, events)
+    await limits.learn_limits(tx, events)
 
 
 async def record_launches(tx: Transaction, events: Sequence[CampaignLaunched]) -> None:
-    """Campaigns may send, as soon as they have a number and are open."""
+    """Campaigns may send, as soon as they have a number and are open; those that are to wait for
+    their number's provisioning, when all carriers know it."""
+    lent = {
+        (event.org_id, event.campaign_id): event.number
+        for event in events
+        if event.number is not None
+    }
+    if lent:
+        await numbers.lock(tx, _numbers(events))
     await campaigns.learn_launches(tx, events)
+    if lent:
+        await numbers.lend(tx, lent)
     await campaigns.reschedule(tx, _campaigns(events))
 
 
 async def change_windows(tx: Transaction, events: Sequence[WindowChanged]) -> None:
-    """Windows and hours hold from the next claim on."""
+    """Windows and hours hold from the next claim on; so does what they say of waiting for the
+    number's provisioning."""
     await campaigns.learn_windows(tx, events)
+    await campaigns.learn_holds(tx, events)
     await campaigns.reschedule(tx, _campaigns(events))
 
 
@@ -106,21 +126,37 @@ async def record_answers(tx: Transaction, events: Sequence[CarrierAnswered]) -> 
     """A carrier that knows the number now takes what was held for it; one that has refused it
     keeps it held."""
     words = [
-        Word((event.org_id, event.campaign_id, event.carrier), event.answer, event.answered_at)
+        Word(
+            (event.org_id, event.campaign_id, event.carrier),
+            event.answer,
+            event.answered_at,
+            event.number,
+        )
         for event in events
     ]
+    await numbers.lock(tx, _numbers(events))
     await holds.hear(tx, words)
 
 
 async def record_provisioning(tx: Transaction, events: Sequence[NumberProvisioned]) -> None:
-    """The last word of provisioning, carrier by carrier."""
+    """The last word of provisioning, carrier by carrier; when it is complete, what waited for that
+    may go, also after a failure."""
     words = []
     for event in events:
         for carrier in REGISTRARS:
             said: CarrierState = getattr(event.carriers, carrier)
             if said.state != "pending":
-                words.append(Word((event.org_id, event.campaign_id, carrier), said.state, said.at))
+                key = (event.org_id, event.campaign_id, carrier)
+                words.append(Word(key, said.state, said.at, event.number))
+    await numbers.lock(tx, _numbers(events))
+    await holds.let_go(tx, [event for event in events if event.outcome == "complete"])
     await holds.hear(tx, words)
+
+
+async def release_numbers(tx: Transaction, events: Sequence[NumberReleased]) -> None:
+    """These numbers may be bought again, by any organization: what was known of them is over, and
+    who texts them means their next owner."""
+    await numbers.learn_released(tx, events)
 
 
 async def settle_unclear(tx: Transaction, events: Sequence[UnclearSettled]) -> None:
@@ -171,6 +207,7 @@ HANDLERS: Handlers = {
     NumberPurchased: record_numbers,
     CarrierAnswered: record_answers,
     NumberProvisioned: record_provisioning,
+    NumberReleased: release_numbers,
     UnclearSettled: settle_unclear,
     ContactOptedOut: opt_contacts_out,
     ContactOptedIn: opt_contacts_in,

@@ -1,7 +1,8 @@
-"""Campaigns' texts that wait for a carrier to know their number: held, told of, let go."""
+"""Campaigns' texts that wait for a carrier to know their number, or for all of them: held, told of,
+let go."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -9,11 +10,12 @@ import structlog
 
 from services.collider import registration
 from services.collider.registration import Registration
-from services.collider.store import registrations
+from services.collider.store import campaigns, numbers, registrations
 from services.collider.store.campaigns import lock_buckets
 from services.collider.store.registrations import RegistrationKey
 from shared.database import Transaction
-from shared.events import CampaignHeld
+from shared.events import CampaignHeld, NumberProvisioned
+from shared.rules.limits import CARRIERS
 
 log = structlog.get_logger(__name__)
 
@@ -25,10 +27,35 @@ class Word:
     key: RegistrationKey
     answer: Literal["confirmed", "refused"]
     at: datetime
+    number: str | None = None
+    """None: none was bought."""
+
+
+async def let_go(tx: Transaction, events: Sequence[NumberProvisioned]) -> None:
+    """All carriers know these campaigns' numbers, which are locked: whatever waits on them for
+    just that may go."""
+    if not events:
+        return
+    now = await tx.now()
+    own = {}
+    known = {}
+    for event in events:
+        states = (event.carriers.att, event.carriers.tmobile, event.carriers.verizon)
+        at = min(now, max(one.at for one in states))
+        own[event.org_id, event.campaign_id] = at
+        if event.number is not None:
+            known[event.org_id, event.number] = at
+    await campaigns.learn_provisioned(tx, own)
+    others = await numbers.learn_provisioned(tx, known)
+    # All that `hear` will want as well, so that they are locked in one order.
+    await lock_buckets(tx, {(org_id, carrier) for org_id, _ in own for carrier in CARRIERS})
+    await campaigns.reschedule(tx, {*own, *others})
 
 
 async def hear(tx: Transaction, words: Sequence[Word]) -> None:
-    """Carriers have confirmed or refused numbers, in any order and more than once."""
+    """Carriers have confirmed or refused numbers, which are locked, in any order and more than
+    once. It holds for all campaigns on a number, whichever it was bought for."""
+    words = await _spread(tx, words)
     await lock_buckets(tx, {(word.key[0], word.key[2]) for word in words})
     now = await tx.now()
     said: dict[RegistrationKey, list[Word]] = {}
@@ -46,6 +73,17 @@ async def hear(tx: Transaction, words: Sequence[Word]) -> None:
         return known
 
     await _change(tx, said, change)
+
+
+async def _spread(tx: Transaction, words: Sequence[Word]) -> list[Word]:
+    """These words, and the same for the other campaigns on their numbers."""
+    of = {(word.key[0], word.number) for word in words if word.number is not None}
+    sharing = await numbers.sharing(tx, of) if of else {}
+    return [
+        replace(word, key=(word.key[0], campaign_id, word.key[2]))
+        for word in words
+        for campaign_id in {word.key[1], *sharing.get((word.key[0], word.number or ""), ())}
+    ]
 
 
 async def hold(tx: Transaction, refused: Mapping[RegistrationKey, str | None]) -> None:

@@ -92,10 +92,11 @@ def _refusal(
     text: Text, campaign: Campaign | None, told: dict[str, Limits], now: datetime
 ) -> Place | None:
     """Why a text cannot wait in a lane; None when it can."""
+    # Before its launch, too: that may never come now.
+    if campaign is not None and campaign.archived_at is not None:
+        return Place("campaign closed", reason=domain.CAMPAIGN_CLOSED)
     if campaign is None or campaign.use_case_id is None:
         return Place("unrouted")
-    if campaign.archived_at is not None:
-        return Place("campaign closed", reason=domain.CAMPAIGN_CLOSED)
     if campaign.has_withdrawn(text.queued_at):
         return Place("failed", reason=domain.WITHDRAWN)
     if text.kind == "initial" and campaign.closes_at <= now:

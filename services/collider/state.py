@@ -170,7 +170,7 @@ def waits_for(bucket: Bucket, waiting: Sequence[Waiting], now: datetime) -> str:
         return f"open hours: the next campaign opens at {_at(min(opens))}"
     if any(one.held for one in waiting):
         return "the carrier: it does not know the campaign's number yet"
-    return "an admin: its campaigns are paused, have no number yet, or are over"
+    return "an admin: its campaigns are paused, wait for their number, or are over"
 
 
 def _limit_in_the_way(bucket: Bucket, waiting: Waiting, at: datetime, now: datetime) -> str:

@@ -6,6 +6,7 @@ from shared.events import (
     CampaignArchived,
     CampaignPaused,
     CampaignResumed,
+    MessageDelivered,
     MessageFailed,
     MessageSent,
     QueueWithdrawn,
@@ -133,6 +134,44 @@ async def test_a_text_put_back_after_the_archive_ends_with_it(collider: Engine) 
     collider.clock.advance(5)
     await collider.run(3)
     assert await collider.statuses() == {"campaign closed": 1}
+
+
+async def test_a_text_queued_long_after_the_archive_ends_at_once(collider: Engine) -> None:
+    await collider.launch(opens_at=MORNING, closes_at=EVENING)
+    await collider.hear(archived(collider))
+    # One that was archived before anything else was heard of it waits for no launch.
+    await collider.hear(archived(collider).model_copy(update={"campaign_id": "never-launched"}))
+    await collider.run(3600, every_s=60)
+    [unknown] = collider.texts("att", 1)
+    await collider.hear(
+        *collider.texts("att", 1),
+        *collider.texts("att", 1, kind="reply"),
+        unknown.model_copy(update={"carrier": None}),
+        *collider.texts("att", 1, campaign_id="never-launched"),
+    )
+    assert await collider.statuses() == {"campaign closed": 4}
+    await collider.collect()
+    assert [one.reason for one in collider.told(MessageFailed)] == ["campaign closed"] * 4
+
+
+async def test_texts_under_way_at_the_archive_are_settled_by_their_receipts(
+    collider: Engine,
+) -> None:
+    await collider.launch(opens_at=MORNING, closes_at=EVENING)
+    lost, *rest = texts = collider.texts("att", 3)
+    await collider.hear(*texts)
+    # One answer is lost on its way; a carrier says of another later that it came too fast.
+    collider.replicas[0].line.fates.append("lost")
+    collider.world.phones.spoil(rest[0].to, "40018")
+    await collider.send()
+    assert await collider.statuses() == {"unclear": 1, "sent": 2}
+    await collider.hear(archived(collider))
+    await collider.run(70, every_s=1)
+    assert await collider.statuses() == {"delivered": 2, "campaign closed": 1}
+    assert {one.message_id for one in collider.told(MessageDelivered)} == {
+        lost.message_id,
+        rest[1].message_id,
+    }
 
 
 # --- no one's calls hold up another's --------------------------------------------------------

@@ -1,6 +1,7 @@
-"""What is known of campaigns, use cases and limits, and the lanes that follow from it."""
+"""What is known of campaigns, and the lanes that follow from it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from asyncpg import Record
@@ -13,72 +14,14 @@ from shared.events import (
     CampaignLaunched,
     CampaignPaused,
     CampaignResumed,
-    LimitsChanged,
     NumberPurchased,
     QueueWithdrawn,
-    UseCaseRegistered,
     WindowChanged,
     WindowClosed,
 )
 from shared.rules.hours import Hours, Window
 
 CampaignKey = tuple[str, str]
-
-
-async def learn_use_cases(tx: Transaction, events: Sequence[UseCaseRegistered]) -> None:
-    """Remember what the provider calls these use cases."""
-    await tx.sql.executemany(
-        """
-        INSERT INTO use_cases (org_id, use_case_id, messaging_profile_id) VALUES ($1, $2, $3)
-        ON CONFLICT (org_id, use_case_id) DO UPDATE
-        SET messaging_profile_id = excluded.messaging_profile_id
-        """,
-        [(event.org_id, event.use_case_id, event.messaging_profile_id) for event in events],
-    )
-
-
-async def learn_limits(tx: Transaction, events: Sequence[LimitsChanged]) -> None:
-    """Remember limits, unless a later version is known, and wake their buckets."""
-    await tx.sql.executemany(
-        """
-        INSERT INTO limits (org_id, carrier, use_case_id, version, sms_per_minute, sms_unit,
-                            mms_per_minute, segments_per_day, day_zone)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-        ON CONFLICT (org_id, carrier, use_case_id) DO UPDATE
-        SET version = excluded.version, sms_per_minute = excluded.sms_per_minute,
-            sms_unit = excluded.sms_unit, mms_per_minute = excluded.mms_per_minute,
-            segments_per_day = excluded.segments_per_day, day_zone = excluded.day_zone
-        WHERE limits.version < excluded.version
-        """,
-        [
-            (
-                event.org_id,
-                event.carrier,
-                event.use_case_id or "",
-                event.version,
-                event.sms_per_minute,
-                event.sms_unit,
-                event.mms_per_minute,
-                event.segments_per_day,
-                event.day_zone,
-            )
-            for event in events
-        ],
-    )
-    await wake_buckets(tx, {(event.org_id, event.carrier) for event in events})
-
-
-async def wake_buckets(tx: Transaction, keys: Collection[tuple[str, str]]) -> None:
-    """Have these buckets looked at again, where they exist."""
-    await tx.sql.execute(
-        """
-        INSERT INTO wakes (org_id, carrier)
-        SELECT org_id, carrier FROM buckets
-        JOIN unnest($1::text[], $2::text[]) AS key (org_id, carrier) USING (org_id, carrier)
-        """,
-        [org_id for org_id, _ in keys],
-        [carrier for _, carrier in keys],
-    )
 
 
 async def learn_launches(tx: Transaction, events: Sequence[CampaignLaunched]) -> None:
@@ -100,6 +43,7 @@ async def learn_launches(tx: Transaction, events: Sequence[CampaignLaunched]) ->
         ],
     )
     await learn_windows(tx, events)
+    await learn_holds(tx, events)
 
 
 async def learn_windows(
@@ -131,6 +75,27 @@ async def learn_windows(
                 event.hours.time_zone,
             )
             for event in events
+        ],
+    )
+
+
+async def learn_holds(tx: Transaction, events: Sequence[CampaignLaunched | WindowChanged]) -> None:
+    """Remember which campaigns wait for their number's provisioning, unless a later word on that
+    is known: a change of the window may say nothing of it."""
+    await tx.sql.executemany(
+        """
+        INSERT INTO campaigns AS known (
+            org_id, campaign_id, hold_until_provisioned, hold_revision)
+        VALUES ($1, $2, $3, $4)
+        ON CONFLICT (org_id, campaign_id) DO UPDATE
+        SET hold_until_provisioned = excluded.hold_until_provisioned,
+            hold_revision = excluded.hold_revision
+        WHERE known.hold_revision < excluded.hold_revision
+        """,
+        [
+            (event.org_id, event.campaign_id, event.hold_until_provisioned, event.revision)
+            for event in events
+            if event.hold_until_provisioned is not None
         ],
     )
 
@@ -204,6 +169,20 @@ async def learn_numbers(tx: Transaction, events: Sequence[NumberPurchased]) -> N
         ON CONFLICT (org_id, campaign_id) DO UPDATE SET number = excluded.number
         """,
         [(event.org_id, event.campaign_id, event.number) for event in events],
+    )
+
+
+async def learn_provisioned(tx: Transaction, known: Mapping[CampaignKey, datetime]) -> None:
+    """Remember since when all carriers know the numbers that were bought for these campaigns."""
+    await tx.sql.execute(
+        """
+        INSERT INTO campaigns AS known (org_id, campaign_id, provisioned_at)
+        SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
+            AS said (org_id, campaign_id, at) ORDER BY org_id, campaign_id
+        ON CONFLICT (org_id, campaign_id) DO UPDATE
+        SET provisioned_at = coalesce(known.provisioned_at, excluded.provisioned_at)
+        """,
+        *columns([(*key, at) for key, at in sorted(known.items())], 3),
     )
 
 
@@ -350,6 +329,8 @@ def campaign_of(row: Record) -> Campaign:
         closed_revision=row["closed_revision"],
         ended_at=row["ended_at"],
         paused=row["paused"],
+        hold_until_provisioned=row["hold_until_provisioned"],
+        provisioned_at=row["provisioned_at"],
         withdrawn_at=row["withdrawn_at"],
         archived_at=row["archived_at"],
         sweep_until=row["sweep_until"],

@@ -81,20 +81,32 @@ async def conversations(
     tx: Transaction, pairs: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], Record]:
     """For these (our number, contact's phone) the campaign that texted the contact last from that
-    number, or the last that has it."""
+    number, archived or not; for a contact whom none of them texted, the one that was launched last
+    and is not archived.
+
+    By when a text went, not by when it was queued: a follow-up's may have waited for days. One that
+    came to nothing counts less than any that may have arrived. A number that was given back and
+    bought again means its present owner.
+    """
     rows = await tx.sql.fetch(
         """
         SELECT key.number, key.phone, found.org_id, found.campaign_id
         FROM unnest($1::text[], $2::text[]) AS key (number, phone)
         CROSS JOIN LATERAL (
             SELECT campaigns.org_id, campaigns.campaign_id FROM campaigns
+            LEFT JOIN numbers USING (org_id, number)
             LEFT JOIN LATERAL (
-                SELECT position FROM messages
+                SELECT status IN ('calling', 'sent', 'delivered', 'unclear') AS may_be_there,
+                       claimed_at
+                FROM messages
                 WHERE messages.org_id = campaigns.org_id AND messages.phone = key.phone
                   AND messages.campaign_id = campaigns.campaign_id AND attempt > 0
-                ORDER BY position DESC LIMIT 1) AS texted ON true
+                ORDER BY may_be_there DESC, claimed_at DESC LIMIT 1) AS texted ON true
             WHERE campaigns.number = key.number
-            ORDER BY position DESC NULLS LAST, launched_at DESC NULLS LAST LIMIT 1) AS found
+            ORDER BY coalesce(released_at > coalesce(numbers.provisioned_at, '-infinity'), false),
+                may_be_there DESC NULLS LAST,
+                claimed_at DESC NULLS LAST, archived_at IS NOT NULL,
+                launched_at DESC NULLS LAST, campaign_id DESC LIMIT 1) AS found
         """,
         *columns(pairs, 2),
     )

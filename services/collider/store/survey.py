@@ -296,6 +296,8 @@ async def lanes(
         """
         SELECT campaign_id, kind, channel, lanes.use_case_id, opens_at, closes_at,
                last_sendable_at, held_until, campaigns.paused,
+               campaigns.hold_until_provisioned AND campaigns.provisioned_at IS NULL
+                   AS awaits_provisioning,
                campaigns.number IS NOT NULL AS has_number,
                opens_at <= $3 AND closes_at > $3 AND coalesce(held_until <= $3, true) AS open
         FROM lanes LEFT JOIN campaigns USING (org_id, campaign_id)
