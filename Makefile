@@ -1,13 +1,13 @@
 # Each command sets up first what it needs; `make` alone lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit bench fmt up down contracts lock clean
+.PHONY: help setup demo test unit bench bench-api fmt up down contracts lock clean
 
 PYTHON := .venv/bin/python
 RUN := PYTHONUNBUFFERED=1 $(PYTHON) -m
 
 help:  ## List the commands
-	@sed -n 's/^\([a-z]*\):.*## *\(.*\)/  make \1	\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## *\(.*\)/  make \1	\2/p' Makefile | expand -t 20
 
 setup:  ## Make .venv from the locks; returns at once when nothing has changed
 	@command -v python3 >/dev/null || { \
@@ -25,6 +25,9 @@ unit: setup  ## Run the pure tests: seconds, no servers
 
 bench: setup  ## Measure the collider, on private servers (30 minutes; QUICK=1: 5, BENCH='exact reply')
 	@$(RUN) tests.bench $(BENCH) $(if $(QUICK),--quick)
+
+bench-api: setup  ## Measure the HTTP API: 200 senders who click as fast as they can (2 minutes)
+	@$(RUN) tests.bench api $(if $(QUICK),--quick)
 
 fmt: setup  ## Put the code into its one format and repair what the linter can
 	@$(RUN) ruff check --fix .

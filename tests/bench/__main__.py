@@ -24,7 +24,7 @@ from tests.bench.goals import GOALS, Figures, flat
 from tests.bench.machine import machine
 from tests.bench.stand import Stand
 
-BENCHES = ("unthrottled", "scale", "exact", "growth", "intake", "memory", "reply", "close")
+BENCHES = ("unthrottled", "scale", "exact", "growth", "intake", "memory", "reply", "close", "api")
 
 WITHIN_S = 30 * 60.0
 QUICK_WITHIN_S = 5 * 60.0

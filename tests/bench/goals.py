@@ -71,6 +71,9 @@ GOALS = (
     Goal("close.seconds", most=30),
     Goal("close.sent_after_end", most=0),
     Goal("scale.linearity_4"),
+    Goal("api.sends_per_s"),
+    Goal("api.p99_ms"),
+    Goal("api.lost", most=0),
 )
 
 

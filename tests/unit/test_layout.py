@@ -118,7 +118,7 @@ def test_a_lock_names_hashes_and_no_address(lock: str) -> None:
 def test_every_command_of_the_makefile_says_what_it_does() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     phony = set(re.findall(r"^\.PHONY:(.*)$", makefile, re.MULTILINE)[0].split())
-    documented = dict(re.findall(r"^([a-z]+):.*?##\s*(\S.*)$", makefile, re.MULTILINE))
-    commands = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    documented = dict(re.findall(r"^([a-z-]+):.*?##\s*(\S.*)$", makefile, re.MULTILINE))
+    commands = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     assert commands == phony == set(documented)
     assert {"demo", "test", "unit", "fmt", "up", "down", "setup", "contracts"} <= commands
