@@ -8,7 +8,8 @@ import json
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -79,18 +80,35 @@ class Transaction:
 class Database:
     """One service's schema."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", schema: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        schema: str,
+        clock: Clock,
+        told: asyncio.Event,
+    ) -> None:
         self._pool = pool
         self.schema = schema
         self.clock = clock
-        self.told = asyncio.Event()
+        self.told = told
         """Set when a transaction left something in the outbox: a hint to the relay, no more."""
 
     @classmethod
     async def open(
-        cls, url: str, schema: str, *, size: int = 8, clock: Clock | None = None
-    ) -> "Database":
-        """Open the pool. Raises what asyncpg raises when the server is not there."""
+        cls,
+        url: str,
+        schema: str,
+        *,
+        size: int = 8,
+        clock: Clock | None = None,
+        role: str | None = None,
+        told: asyncio.Event | None = None,
+    ) -> Self:
+        """Open the pool. Raises what asyncpg raises when the server is not there.
+
+        role: taken on by every connection, where it is to be a lesser one than the address's own.
+        told: another pool's, whose relay publishes what is told through this one as well.
+        """
         pool = await asyncpg.create_pool(
             url,
             min_size=1,
@@ -111,9 +129,22 @@ class Database:
                 # A plan made for ten texts reads the whole table when there are a million.
                 "plan_cache_mode": "force_custom_plan",
                 "timezone": "UTC",
+                # Not undone by the RESET ALL between two users of a connection.
+                **({} if role is None else {"role": role}),
             },
         )
-        return cls(pool, schema, clock or DatabaseClock())
+        return cls(pool, schema, clock or DatabaseClock(), told or asyncio.Event())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

@@ -12,6 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from services.campaign import handlers, operator_token
 from services.campaign.api.app import create_app
 from services.campaign.settings import CampaignSettings
+from services.campaign.store.scope import API_ROLE
 from shared import envelope
 from shared.clock import ManualClock
 from shared.consumer import record
@@ -200,13 +201,14 @@ async def desk(database_url: str, at: datetime = NOON, **settings: Any) -> Async
     operator = await operator_token.make(database_url)
     clock = ManualClock(at)
     database = await Database.open(database_url, "campaign", size=6, clock=clock)
-    try:
-        async with TestClient(
-            TestServer(create_app(database, _settings(database_url, **settings)))
-        ) as client:
-            yield Desk(database, client, clock, operator)
-    finally:
-        await database.close()
+    async with (
+        database,
+        await Database.open(
+            database_url, "campaign", size=6, clock=clock, role=API_ROLE, told=database.told
+        ) as api,
+        TestClient(TestServer(create_app(api, _settings(database_url, **settings)))) as client,
+    ):
+        yield Desk(database, client, clock, operator)
 
 
 def _settings(database_url: str, **settings: Any) -> CampaignSettings:

@@ -5,7 +5,9 @@ from functools import partial
 from services.campaign.api.app import create_app
 from services.campaign.handlers import HANDLERS
 from services.campaign.settings import CampaignSettings
+from services.campaign.store.scope import API_ROLE
 from services.campaign.worker import clear_uploads, close_windows, forget_answers
+from shared.database import Database
 from shared.runtime import Runtime, run
 from shared.settings import from_environment
 
@@ -19,7 +21,17 @@ def main() -> None:
         runtime.work("close windows", partial(close_windows, runtime.database), idle_s=0.5)
         runtime.work("clear uploads", partial(clear_uploads, runtime.database), idle_s=60)
         runtime.work("forget answers", partial(forget_answers, runtime.database), idle_s=60)
-        runtime.serve(create_app(runtime.database, settings))
+        api = await runtime.enter(
+            await Database.open(
+                str(settings.database_url),
+                "campaign",
+                size=settings.api_pool_size,
+                clock=runtime.database.clock,
+                role=API_ROLE,
+                told=runtime.database.told,
+            )
+        )
+        runtime.serve(create_app(api, settings))
 
     run("campaign", settings, wire)
 

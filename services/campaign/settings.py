@@ -8,6 +8,9 @@ from shared.settings import Settings
 class CampaignSettings(Settings):
     """From variables that start with SLUICE_."""
 
+    api_pool_size: int = Field(
+        8, ge=2, description="database connections of one replica's HTTP API, besides POOL_SIZE"
+    )
     contacts_most: int = Field(1_000_000, gt=0, description="contacts of one list")
     upload_most_mb: int = Field(256, gt=0, description="size of one upload, megabytes")
     upload_idle_s: float = Field(

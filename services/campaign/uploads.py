@@ -1,13 +1,14 @@
 """A contact list from a file that comes in piece by piece: bounded memory, no long transaction."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from services.campaign.contact_rows import BadRow, Columns, Contact, Record, Records
 from services.campaign.domain import Refused
 from services.campaign.store import contacts as store
-from shared.database import Database
+from shared.database import Transaction
 from shared.ids import new_id
 from shared.rules.segments import count
 
@@ -45,9 +46,15 @@ class Upload:
     """One file on its way in."""
 
     def __init__(
-        self, database: Database, org_id: str, contact_list_id: str, name: str, *, most: int
+        self,
+        transaction: Callable[[], AbstractAsyncContextManager[Transaction]],
+        org_id: str,
+        contact_list_id: str,
+        name: str,
+        *,
+        most: int,
     ) -> None:
-        self._database = database
+        self._transaction = transaction
         self._org_id = org_id
         self._contact_list_id = contact_list_id
         self._name = name
@@ -89,7 +96,7 @@ class Upload:
     async def _store(self, rows: list[Contact]) -> None:
         if self._columns is None or (self._begun and not rows):
             return
-        async with self._database.transaction() as tx:
+        async with self._transaction() as tx:
             if not self._begun:
                 await store.begin(
                     tx,
@@ -112,7 +119,7 @@ class Upload:
 
     async def _finish(self) -> None:
         report = self._report
-        async with self._database.transaction() as tx:
+        async with self._transaction() as tx:
             await store.finish(
                 tx,
                 self._org_id,
@@ -127,7 +134,7 @@ class Upload:
     async def _give_up(self) -> None:
         gone = False
         while not gone:
-            async with self._database.transaction() as tx:
+            async with self._transaction() as tx:
                 gone = await store.give_up(
                     tx, self._org_id, self._contact_list_id, most=CLEARED_MOST
                 )

@@ -102,7 +102,7 @@ async def test_a_list_that_is_still_coming_in_is_seen_by_nobody(office: Desk) ->
         await more.wait()
         yield b"+13032000002\n"
 
-    upload = Upload(office.database, acme.org_id, contact_list_id, "slow", most=10)
+    upload = Upload(office.database.transaction, acme.org_id, contact_list_id, "slow", most=10)
     running = asyncio.create_task(upload.run(slowly()))
     while not await office.rows("contacts"):
         await asyncio.sleep(0.01)
@@ -125,7 +125,7 @@ async def test_an_upload_that_died_is_cleared_away(office: Desk) -> None:
             pass
         yield b"+13032000002\n"
 
-    upload = Upload(office.database, acme.org_id, new_id(), "slow", most=10)
+    upload = Upload(office.database.transaction, acme.org_id, new_id(), "slow", most=10)
     with pytest.raises(Refused):
         await upload.run(dying())
     assert await office.rows("contacts") == before

@@ -38,7 +38,10 @@ ROUTES: tuple[Route, ...] = (
 
 
 def create_app(database: Database, settings: CampaignSettings) -> web.Application:
-    """The application; uploads are streamed, all other bodies are at most BODY_MOST_BYTES."""
+    """The application; uploads are streamed, all other bodies are at most BODY_MOST_BYTES.
+
+    `database`: opened with scope.API_ROLE, so that row-level security binds it.
+    """
     app = web.Application(middlewares=[problems], client_max_size=BODY_MOST_BYTES)
     for route in (*ROUTES, *reference.routes(ROUTES)):
         app.router.add_route(route.method, BASE + route.path, endpoint(route, database, settings))

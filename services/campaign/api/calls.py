@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints,
 from services.campaign.api.faults import first_fault
 from services.campaign.domain import Caller, Refused, Role
 from services.campaign.settings import CampaignSettings
+from services.campaign.store import scope
 from shared.database import Database, Transaction
 from shared.http import Problem, body_as
 
@@ -79,8 +80,8 @@ class Call:
         self.request = request
         self.route = route
         self.caller = caller
-        self.database = database
         self.settings = settings
+        self._database = database
         self._open: Transaction | None = None
 
     @property
@@ -92,7 +93,8 @@ class Call:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        """All that this request reads and writes goes through here.
+        """All that this request reads and writes goes through here, and sees the rows of
+        `org_id` alone (store/scope.py).
 
         Within another one of this call it is that one: then what the request did and the answer
         that is kept for its Idempotency-Key become true together.
@@ -100,7 +102,8 @@ class Call:
         if self._open is not None:
             yield self._open
             return
-        async with self.database.transaction() as tx:
+        async with self._database.transaction() as tx:
+            await scope.narrow(tx, self.caller, self.org_id)
             self._open = tx
             try:
                 yield tx

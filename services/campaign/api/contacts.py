@@ -69,7 +69,7 @@ async def upload(call: Call) -> web.StreamResponse:
         raise Problem(415, "Send the file itself", detail="curl --data-binary @contacts.csv")
     contact_list_id = new_id()
     incoming = Upload(
-        call.database,
+        call.transaction,
         call.caller.org_id,
         contact_list_id,
         name,

@@ -8,6 +8,7 @@ from services.campaign.api.calls import ADMINS, OPERATORS, Answer, Body, Call, R
 from services.campaign.api.fields import Name
 from services.campaign.domain import Refused
 from services.campaign.store import organizations as store
+from services.campaign.store import scope
 from shared.events import UseCaseRegistered
 from shared.ids import new_id
 
@@ -62,7 +63,8 @@ async def create(call: Call) -> web.StreamResponse:
     org_id = new_id()
     async with call.transaction() as tx:
         now = await tx.now()
-        await store.add(tx, org_id, wanted.name, now)
+        async with scope.within(tx, org_id):
+            await store.add(tx, org_id, wanted.name, now)
     made = Organization(organization_id=org_id, name=wanted.name, created_at=now)
     return answer(made, status=201, location=f"/organizations/{org_id}")
 

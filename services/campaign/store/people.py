@@ -6,6 +6,7 @@ from datetime import datetime
 from asyncpg import Record, UniqueViolationError
 
 from services.campaign.domain import Caller, Refused, Role
+from services.campaign.store import scope
 from shared.database import Transaction
 
 OPERATORS = ""
@@ -59,9 +60,10 @@ async def add_token(
 
 async def with_token(tx: Transaction, digest: bytes) -> Caller | None:
     """Who has this token."""
+    await scope.present(tx, digest)
     row = await tx.sql.fetchrow(
         """
-        SELECT org_id, person_id, role, name, email
+        SELECT org_id, person_id, role, people.name, email
         FROM tokens JOIN people USING (org_id, person_id) WHERE hash = $1
         """,
         digest,
