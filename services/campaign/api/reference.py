@@ -1,12 +1,14 @@
 """What the API is: its description for programs, and the same as a page for people."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from aiohttp import web
+from markupsafe import Markup, escape
 
 from services.campaign.api.calls import BASE, STRANGERS, Call, Route
 from services.campaign.api.openapi import document
@@ -50,6 +52,7 @@ def page(api: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     templates.filters["kind"] = kind
+    templates.filters["words"] = words
     schemas = api["components"]["schemas"]
     operations = [
         {"path": BASE + path, "method": method.upper(), **operation}
@@ -64,6 +67,11 @@ def page(api: dict[str, Any]) -> str:
         for tag in api["tags"]
     ]
     return templates.get_template("reference.html").render(api=api, rooms=rooms, schemas=schemas)
+
+
+def words(text: str) -> Markup:
+    """A docstring's words, with `names` set as such."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def kind(schema: dict[str, Any]) -> str:
@@ -83,5 +91,5 @@ def kind(schema: dict[str, Any]) -> str:
         return f"map to {kind(schema['additionalProperties'])}"
     if of_type == "string" and "format" in schema:
         return str(schema["format"])
-    words = {"string": "text", "integer": "whole number", "boolean": "true or false"}
-    return words.get(str(of_type), str(of_type or "anything"))
+    plain = {"string": "text", "integer": "whole number", "boolean": "true or false"}
+    return plain.get(str(of_type), str(of_type or "anything"))
