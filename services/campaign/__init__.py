@@ -4,8 +4,9 @@ Owns   organizations, limits, use cases, people and tokens, contacts, campaigns,
        conversations.
 Hears  NumberPurchased, CarrierAnswered, NumberProvisioned, MessageSent, MessageDelivered,
        MessageFailed, MessageUnclear, MessageReceived, ContactOptedOut, ContactOptedIn,
-       CampaignHeld, BucketState.
+       CampaignHeld, BucketState, NumberReleased.
 Does   shows what came of each campaign, number and text; says when a window has closed.
 Tells  LimitsChanged, UseCaseRegistered, CampaignLaunched, WindowChanged, WindowClosed,
-       CampaignPaused, CampaignResumed, QueueWithdrawn, UnclearSettled, MessageQueued.
+       CampaignPaused, CampaignResumed, CampaignArchived, QueueWithdrawn, UnclearSettled,
+       MessageQueued.
 """

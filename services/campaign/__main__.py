@@ -6,7 +6,12 @@ from services.campaign.api.app import create_app
 from services.campaign.handlers import HANDLERS
 from services.campaign.settings import CampaignSettings
 from services.campaign.store.scope import API_ROLE
-from services.campaign.worker import clear_uploads, close_windows, forget_answers
+from services.campaign.worker import (
+    clear_uploads,
+    close_windows,
+    end_archived,
+    forget_answers,
+)
 from shared.database import Database
 from shared.runtime import Runtime, run
 from shared.settings import from_environment
@@ -19,6 +24,7 @@ def main() -> None:
     async def wire(runtime: Runtime) -> None:
         runtime.hear(HANDLERS)
         runtime.work("close windows", partial(close_windows, runtime.database), idle_s=0.5)
+        runtime.work("end archived", partial(end_archived, runtime.database), idle_s=0.5)
         runtime.work("clear uploads", partial(clear_uploads, runtime.database), idle_s=60)
         runtime.work("forget answers", partial(forget_answers, runtime.database), idle_s=60)
         api = await runtime.enter(

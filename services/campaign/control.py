@@ -5,16 +5,30 @@ Said here, done by the collider: it alone lets texts go, and alone says what bec
 
 from datetime import datetime
 
-from services.campaign.domain import Caller, Campaign, Outcome, Refused, check_active
-from services.campaign.store import campaigns, reports, settlements
+from services.campaign.domain import (
+    Caller,
+    Campaign,
+    Outcome,
+    Refused,
+    Stage,
+    check_active,
+    check_launched,
+)
+from services.campaign.store import audit, campaigns, endings, reports, settlements
 from shared.database import Transaction
-from shared.events import CampaignPaused, CampaignResumed, QueueWithdrawn, UnclearSettled
-from shared.ids import new_id
+from shared.events import (
+    CampaignArchived,
+    CampaignPaused,
+    CampaignResumed,
+    QueueWithdrawn,
+    UnclearSettled,
+)
+from shared.ids import id_from, new_id
 
 
 async def _hold_active(tx: Transaction, caller: Caller, campaign_id: str) -> Campaign:
     campaign = await campaigns.hold(tx, caller.org_id, campaign_id)
-    check_active(campaign)
+    check_active(campaign.state)
     return campaign
 
 
@@ -25,6 +39,7 @@ async def pause(tx: Transaction, caller: Caller, campaign_id: str) -> None:
         return
     now, revision = await tx.now(), campaign.pause_revision + 1
     await campaigns.set_pause(tx, campaign, paused_at=now, revision=revision)
+    await _note_stage(tx, caller, "campaign paused", campaign, "paused")
     tx.tell(
         CampaignPaused(
             org_id=caller.org_id, campaign_id=campaign_id, paused_at=now, revision=revision
@@ -39,6 +54,7 @@ async def resume(tx: Transaction, caller: Caller, campaign_id: str) -> None:
         return
     now, revision = await tx.now(), campaign.pause_revision + 1
     await campaigns.set_pause(tx, campaign, paused_at=None, revision=revision)
+    await _note_stage(tx, caller, "campaign resumed", campaign, "active")
     tx.tell(
         CampaignResumed(
             org_id=caller.org_id, campaign_id=campaign_id, resumed_at=now, revision=revision
@@ -56,7 +72,38 @@ async def withdraw(tx: Transaction, caller: Caller, campaign_id: str) -> tuple[d
     now = await tx.now()
     queued = await reports.queued(tx, caller.org_id, campaign_id)
     tx.tell(QueueWithdrawn(org_id=caller.org_id, campaign_id=campaign_id, withdrawn_at=now))
+    await audit.add(tx, caller, "queue withdrawn", campaign_id, before={"queued": queued})
     return now, queued
+
+
+async def archive(tx: Transaction, caller: Caller, campaign_id: str) -> None:
+    """End a campaign for good: from now on nobody sends or answers. Archived already: no news.
+
+    The number is given back once all campaigns on it are archived. So the campaign that it was
+    bought for is held too: a follow-up that is launched in this moment comes before or after.
+    """
+    campaign = await campaigns.hold(tx, caller.org_id, campaign_id)
+    if campaign.state == "archived":
+        return
+    if campaign.number_of:
+        await campaigns.hold(tx, caller.org_id, campaign.number_of)
+    now = await tx.now(afresh=True)
+    await endings.archive(tx, campaign, now)
+    await _note_stage(tx, caller, "campaign archived", campaign, "archived")
+    if campaign.state == "active":
+        tx.tell(
+            CampaignArchived(org_id=caller.org_id, campaign_id=campaign_id, archived_at=now),
+            event_id=id_from("CampaignArchived", caller.org_id, campaign_id),
+        )
+
+
+async def _note_stage(
+    tx: Transaction, caller: Caller, act: str, campaign: Campaign, stage: Stage
+) -> None:
+    await audit.add(
+        tx, caller, act, campaign.campaign_id,
+        before={"status": campaign.stage}, after={"status": stage},
+    )  # fmt: skip
 
 
 async def settle(
@@ -76,6 +123,10 @@ async def settle(
     await settlements.add(
         tx, caller, new_id(), campaign_id, message_id=message_id, outcome=outcome, at=now
     )
+    await audit.add(
+        tx, caller, "text settled", message_id,
+        before={"status": status}, after={"outcome": outcome},
+    )  # fmt: skip
     tx.tell(
         UnclearSettled(
             org_id=caller.org_id,
@@ -92,11 +143,15 @@ async def settle_all(
     tx: Transaction, caller: Caller, campaign_id: str, outcome: Outcome
 ) -> tuple[datetime, int]:
     """Settle all that are unclear by now; when that is, and how many these are as far as known."""
-    await _hold_active(tx, caller, campaign_id)
+    check_launched((await campaigns.hold(tx, caller.org_id, campaign_id)).state)
     now = await tx.now()
     unclear = await settlements.unclear(tx, caller.org_id, campaign_id)
     if unclear:
         await settlements.add(tx, caller, new_id(), campaign_id, outcome=outcome, at=now)
+        await audit.add(
+            tx, caller, "unclear texts settled", campaign_id,
+            before={"unclear": unclear}, after={"outcome": outcome},
+        )  # fmt: skip
         tx.tell(
             UnclearSettled(
                 org_id=caller.org_id, campaign_id=campaign_id, outcome=outcome, settled_at=now

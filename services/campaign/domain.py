@@ -13,6 +13,7 @@ from shared.rules.hours import (
 
 Role = Literal["operator", "admin", "sender", "stranger"]
 State = Literal["draft", "active", "archived"]
+Stage = Literal["draft", "active", "paused", "archived"]
 Carrier = Literal["att", "tmobile", "verizon", "other"]
 Channel = Literal["sms", "mms"]
 Kind = Literal["initial", "reply"]
@@ -79,6 +80,7 @@ class Caller:
     role: Role
     name: str
     email: str
+    token_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +118,27 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Audience:
+    """Which contacts of a campaign (`of`) a clone or a follow-up is for; all conditions hold.
+
+    `untexted`: those whom nothing was sent to there. `replied`: whether they have answered there,
+    None: either. `statuses` and `codes`: what came of their initial there, none named: anything.
+    """
+
+    of: str
+    untexted: bool = False
+    replied: bool | None = None
+    statuses: tuple[Status, ...] = ()
+    codes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Campaign:
     """A campaign as it stands. `revision` counts the edits of window and hours, from 1 on.
 
-    `pause_revision` counts its pauses and resumptions together.
+    `pause_revision` counts its pauses and resumptions together. `number_of`: the campaign whose
+    number a follow-up sends from, `cloned_from`: whose plan a clone began with, both '' for none.
+    `audience`: whom it is for, None: for the whole contact list.
     """
 
     org_id: str
@@ -131,6 +150,20 @@ class Campaign:
     launched_at: datetime | None
     paused_at: datetime | None
     pause_revision: int
+    archived_at: datetime | None
+    number_of: str
+    cloned_from: str
+    audience: Audience | None
+
+    @property
+    def stage(self) -> Stage:
+        """Where it stands, in one word. Paused, it is active all the same."""
+        return "paused" if self.state == "active" and self.paused_at is not None else self.state
+
+    @property
+    def buyer(self) -> str:
+        """The campaign that its number was bought for: itself, but for a follow-up."""
+        return self.number_of or self.campaign_id
 
 
 def check_words(channel: Channel, text: str, *, field: str) -> None:
@@ -156,6 +189,7 @@ EDITABLE_AFTER_LAUNCH = {
 
 def check_edit(state: State, edited: Collection[str]) -> None:
     """Raise Refused for the first field that can no longer be edited."""
+    check_not_archived(state)
     if state == "draft":
         return
     for field in sorted(edited):
@@ -163,10 +197,22 @@ def check_edit(state: State, edited: Collection[str]) -> None:
             raise Refused("conflict", "it cannot be changed after the launch", field=field)
 
 
-def check_active(campaign: Campaign) -> None:
-    """Raise Refused for a draft: nothing of it goes out yet."""
-    if campaign.state == "draft":
+def check_not_archived(state: State) -> None:
+    """Raise Refused for a campaign that is over for good: it can be read, and no more."""
+    if state == "archived":
+        raise Refused("conflict", "The campaign is archived for good")
+
+
+def check_launched(state: State) -> None:
+    """Raise Refused for a draft: nothing of it has gone out yet."""
+    if state == "draft":
         raise Refused("conflict", "The campaign is not launched yet")
+
+
+def check_active(state: State) -> None:
+    """Raise Refused for a campaign of which nothing can go, now or later."""
+    check_launched(state)
+    check_not_archived(state)
 
 
 def check_launch(plan: Plan, now: datetime) -> None:

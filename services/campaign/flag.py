@@ -22,13 +22,19 @@ class CarrierAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """What was heard of a campaign's number so far."""
+    """What was heard of a campaign's number so far.
+
+    `launched_at`: when the campaign that it was bought for was launched. `released_at`: since when
+    it is not ours any more.
+    """
 
     number: str | None = None
     purchased_at: datetime | None = None
     outcome: Literal["complete", "failed"] | None = None
     reason: str | None = None
     took_s: float | None = None
+    launched_at: datetime | None = None
+    released_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +47,44 @@ class Provisioning:
     advice: str
     since: datetime
     number: str | None
+    released_at: datetime | None
     reason: str | None
     carriers: dict[Carrier, CarrierAnswer]
 
 
-_WAIT = (
-    "The phone number has not finished provisioning. There is some risk that messages will be "
-    "delivered at lower-than-normal rates."
-)
-_READY = "The phone number is ready to go!"
-_CLONE = (
-    "The campaign could not be provisioned with all of the carriers. There is an increased risk "
-    "that messages will be delivered at lower-than-normal rates. To try again before they are "
-    "sent, clone the campaign and archive this one once the new one is ready. If its use case has "
-    "close to 49 numbers, archive a few old campaigns first."
-)
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How an outcome looks, and what the articles advise."""
+
+    status: Literal["provisioning", "complete", "failed"]
+    flag: str
+    colour: Literal["yellow", "green", "red"]
+    advice: str
+
+
+_LOOKS: dict[Literal["complete", "failed"] | None, _Look] = {
+    None: _Look(
+        "provisioning",
+        "Provisioning",
+        "yellow",
+        "The phone number has not yet finished provisioning. While the campaign is provisioning, "
+        "there is some risk that messages will be delivered at lower-than-normal rates. Senders "
+        "can send messages before the number has completed provisioning.",
+    ),
+    "complete": _Look(
+        "complete", "Provisioning Complete", "green", "The phone number is ready to go!"
+    ),
+    "failed": _Look(
+        "failed",
+        "Provisioning Failed",
+        "red",
+        "The campaign could not be provisioned with all of the carriers. There is an increased "
+        "risk that messages will be delivered at lower-than-normal rates. To re-attempt it before "
+        "your messages are sent, clone the campaign and archive this one once the new one is "
+        "ready. If its use case has close to 49 numbers, archive a few old campaigns before you "
+        "clone.",
+    ),
+}
 
 
 def provisioning(
@@ -64,18 +93,15 @@ def provisioning(
     """Sort what was heard into the flag that the admin sees."""
     begun_at = number.purchased_at or launched_at
     carriers = {name: answers.get(name, CarrierAnswer("pending", begun_at)) for name in CONFIRMING}
-    since = launched_at + timedelta(seconds=number.took_s or 0)
-    if number.outcome == "complete":
-        return Provisioning(
-            "complete", "Provisioning Complete", "green", _READY, since, number.number,
-            None, carriers,
-        )  # fmt: skip
-    if number.outcome == "failed":
-        return Provisioning(
-            "failed", "Provisioning Failed", "red", _CLONE, since, number.number,
-            number.reason, carriers,
-        )  # fmt: skip
+    look = _LOOKS[number.outcome]
     return Provisioning(
-        "provisioning", "Provisioning", "yellow", _WAIT, launched_at, number.number,
-        None, carriers,
-    )  # fmt: skip
+        status=look.status,
+        flag=look.flag,
+        colour=look.colour,
+        advice=look.advice,
+        since=launched_at + timedelta(seconds=number.took_s or 0),
+        number=number.number,
+        released_at=number.released_at,
+        reason=number.reason,
+        carriers=carriers,
+    )

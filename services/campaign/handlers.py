@@ -20,6 +20,7 @@ from shared.events import (
     MessageUnclear,
     NumberProvisioned,
     NumberPurchased,
+    NumberReleased,
 )
 
 
@@ -41,6 +42,11 @@ async def raise_flag(tx: Transaction, events: Sequence[NumberProvisioned]) -> No
 async def show_holds(tx: Transaction, events: Sequence[CampaignHeld]) -> None:
     """A carrier takes no texts from a campaign's number."""
     await numbers.held(tx, events)
+
+
+async def show_release(tx: Transaction, events: Sequence[NumberReleased]) -> None:
+    """A number is not the organization's any longer."""
+    await numbers.released(tx, events)
 
 
 async def show_outcome(tx: Transaction, events: Sequence[MessageOutcome]) -> None:
@@ -72,6 +78,7 @@ HANDLERS: Handlers = {
     NumberPurchased: show_number,
     CarrierAnswered: show_carriers_answer,
     NumberProvisioned: raise_flag,
+    NumberReleased: show_release,
     CampaignHeld: show_holds,
     MessageSent: show_outcome,
     MessageDelivered: show_outcome,

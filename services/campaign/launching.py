@@ -4,9 +4,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from services.campaign import changes as changed
 from services.campaign import scripts
-from services.campaign.domain import Caller, Campaign, Plan, Refused, check_edit, check_launch
-from services.campaign.store import campaigns, contacts, numbers, organizations, senders
+from services.campaign.domain import (
+    Caller,
+    Campaign,
+    Plan,
+    Refused,
+    check_edit,
+    check_launch,
+    check_not_archived,
+)
+from services.campaign.store import audit, campaigns, contacts, numbers, organizations, senders
 from services.campaign.window import checked_hours, checked_window, launch_warnings
 from shared.database import Transaction
 from shared.events import CampaignLaunched, Person, WindowChanged
@@ -26,15 +35,17 @@ async def edit(
 ) -> None:
     """Change a campaign. `changes` names fields of Plan; window and hours as mappings of parts.
 
-    Once launched, a changed window or hours count the revision up, and are told.
+    Once launched, a changed window, hours or hold count the revision up, and are told.
     """
     campaign = await campaigns.hold(tx, caller.org_id, campaign_id)
     check_edit(campaign.state, changes)
     plan = edited(campaign.plan, changes)
     await _check(tx, caller.org_id, plan)
     revision, close_due_at = campaign.revision, None
-    before = campaign.plan
-    if campaign.state != "draft" and (plan.window, plan.hours) != (before.window, before.hours):
+    was, is_now = changed.differences(campaign.plan, plan)
+    if not is_now:
+        return
+    if campaign.state != "draft" and is_now.keys() & {"window", "hours", "hold_until_provisioned"}:
         revision += 1
         # Due again whatever was told before: the new end is a new fact.
         close_due_at = plan.window.closes_at
@@ -45,9 +56,12 @@ async def edit(
                 window=plan.window,
                 hours=plan.hours,
                 revision=revision,
+                hold_until_provisioned=is_now.get("hold_until_provisioned"),
             )
         )
     await campaigns.save(tx, campaign, plan, revision=revision, close_due_at=close_due_at)
+    if campaign.state != "draft":
+        await audit.add(tx, caller, "campaign edited", campaign_id, before=was, after=is_now)
 
 
 def edited(plan: Plan, changes: Mapping[str, Any]) -> Plan:
@@ -76,6 +90,7 @@ async def launch(tx: Transaction, caller: Caller, campaign_id: str) -> tuple[int
     """
     campaign = await campaigns.hold(tx, caller.org_id, campaign_id)
     now = await tx.now()
+    check_not_archived(campaign.state)
     if campaign.state != "draft":
         raise Refused("conflict", "The campaign is active already")
     check_launch(campaign.plan, now)
@@ -95,6 +110,11 @@ async def launch(tx: Transaction, caller: Caller, campaign_id: str) -> tuple[int
         tx, campaign, launch_id=new_id(), senders=sender_ids, at=now
     )
     tx.tell(_launched(campaign, caller))
+    await audit.add(
+        tx, caller, "campaign launched", campaign_id,
+        before={"status": "draft"},
+        after={"status": "active", "initials": initials, **changed.whole(campaign.plan)},
+    )  # fmt: skip
     others = await numbers.still_provisioning(tx, caller.org_id, besides=campaign_id)
     return initials, launch_warnings(
         campaign.plan, now, senders=len(sender_ids), provisioning=others
@@ -113,4 +133,5 @@ def _launched(campaign: Campaign, caller: Caller) -> CampaignLaunched:
         window=plan.window,
         hours=plan.hours,
         revision=1,
+        hold_until_provisioned=plan.hold_until_provisioned,
     )

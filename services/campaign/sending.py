@@ -5,8 +5,15 @@ from datetime import datetime
 from typing import Literal
 
 from services.campaign import assigning, scripts
-from services.campaign.domain import Caller, Campaign, Channel, Refused, check_words
-from services.campaign.store import campaigns, contacts, conversations, messages
+from services.campaign.domain import (
+    Caller,
+    Campaign,
+    Channel,
+    Refused,
+    check_active,
+    check_words,
+)
+from services.campaign.store import campaigns, contacts, conversations, messages, numbers
 from services.campaign.store.messages import Initial
 from services.campaign.window import when_it_goes, why_no_initials
 from shared.database import Transaction
@@ -92,7 +99,12 @@ async def send(tx: Transaction, caller: Caller, message_id: str, text: str | Non
         )
     )
     goes_at, note = when_it_goes(
-        "initial", plan.window, plan.hours, now, paused=campaign.paused_at is not None
+        "initial",
+        plan.window,
+        plan.hours,
+        now,
+        paused=campaign.paused_at is not None,
+        held=await numbers.holds_all(tx, campaign),
     )
     return Queued(message_id, "queued", words, segments, now, goes_at, note)
 
@@ -106,6 +118,7 @@ async def reply(
     if conversation["opted_out"]:
         raise Refused("conflict", "The contact has opted out")
     campaign = await campaigns.get(tx, caller.org_id, conversation["campaign_id"])
+    check_active(campaign.state)
     now = await tx.now()
     _check("sms", text)
     segments = segments_of("sms", text)
@@ -139,6 +152,7 @@ async def reply(
         campaign.plan.hours,
         now,
         paused=campaign.paused_at is not None,
+        held=await numbers.holds_all(tx, campaign),
     )
     return Queued(message_id, "queued", text, segments, now, goes_at, note)
 

@@ -73,6 +73,8 @@ def why_no_initials(state: State, window: Window, now: datetime) -> str | None:
     """Why a sender has no initials to send now; None when they have."""
     if state == "draft":
         return "The campaign is not launched yet."
+    if state == "archived":
+        return "Inbox Zero: the campaign is archived, nothing of it can be sent any more."
     if now < window.opens_at:
         return "Inbox Zero: the campaign has not started yet."
     if now >= window.closes_at:
@@ -81,14 +83,28 @@ def why_no_initials(state: State, window: Window, now: datetime) -> str | None:
 
 
 def when_it_goes(
-    kind: Kind, window: Window, hours: Hours, now: datetime, *, paused: bool = False
+    kind: Kind,
+    window: Window,
+    hours: Hours,
+    now: datetime,
+    *,
+    paused: bool = False,
+    held: bool = False,
 ) -> tuple[datetime, str]:
-    """From when on a text that is queued now may go by its hours, and that in words."""
+    """From when on a text that is queued now may go by its hours, and that in words.
+
+    `held`: all sending waits until the number's provisioning is complete.
+    """
     run = sendable_interval(kind, window, hours, now)
     if run is None:
         return window.closes_at, "Queued, but the open hours end before it can go."
     if paused:
         return max(now, run.opens_at), "Queued: the campaign is paused, it goes once it is resumed."
+    if held:
+        return (
+            max(now, run.opens_at),
+            "Queued: it goes once the number's provisioning is complete.",
+        )
     if run.opens_at <= now:
         return now, "Queued: it goes as soon as the limits allow."
     return run.opens_at, "Queued: the campaign is closed now, it goes at the next opening."

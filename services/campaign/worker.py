@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 
-from services.campaign.store import answers, campaigns, contacts
+from services.campaign.store import answers, contacts, endings
 from shared.database import Database
 from shared.events import WindowClosed
 from shared.ids import id_from
 
 CLOSED_MOST = 100
+ENDED_MOST = 5_000
 CLEARED_MOST = 5_000
 # Far longer than an upload may stand still before its own request ends it.
 STALLED = timedelta(minutes=10)
@@ -18,7 +19,7 @@ ANSWERS_KEPT = timedelta(hours=24)
 async def close_windows(database: Database) -> bool:
     """Tell of windows that have ended, once for each revision; whether there may be more."""
     async with database.transaction() as tx:
-        closed = await campaigns.take_closed(tx, await tx.now(), most=CLOSED_MOST)
+        closed = await endings.take_closed(tx, await tx.now(), most=CLOSED_MOST)
         for one in closed:
             tx.tell(
                 WindowClosed(
@@ -30,6 +31,20 @@ async def close_windows(database: Database) -> bool:
                 event_id=id_from("WindowClosed", one.org_id, one.campaign_id, str(one.revision)),
             )
     return len(closed) == CLOSED_MOST
+
+
+async def end_archived(database: Database) -> bool:
+    """End a bounded part of what an archived campaign never sent; whether there may be more.
+
+    Nobody can send it since the archive: this only says so of each text.
+    """
+    async with database.transaction() as tx:
+        now = await tx.now()
+        ending = await endings.take_ending(tx, now)
+        if ending is None:
+            return False
+        await endings.end_unsent(tx, ending, now, most=ENDED_MOST)
+    return True
 
 
 async def forget_answers(database: Database) -> bool:

@@ -132,7 +132,7 @@ async def test_pause_resume_and_withdraw_hold_within_a_second(
         await run.until_arrived(20)
 
         paused = await run.admin.post(f"{run.path}/pause")
-        assert paused["paused"] is True
+        assert paused["status"] == "paused"
         await asyncio.sleep(3)
         before = await run.ledger()
         held_by = datetime.fromisoformat(paused["paused_at"]) + HOLDS_WITHIN

@@ -7,13 +7,22 @@ from aiohttp import web
 from pydantic import BeforeValidator, Field
 
 from services.campaign import launching
-from services.campaign.api.calls import ADMINS, Answer, Body, Call, Route, answer
+from services.campaign.api.calls import (
+    ADMINS,
+    Answer,
+    Body,
+    Call,
+    Page,
+    PageQuery,
+    Route,
+    answer,
+    page_of,
+)
 from services.campaign.api.details import CampaignDetails, CampaignLine, details_of, line_of
 from services.campaign.api.fields import Flag, Name, Time, Whole, Zone
-from services.campaign.domain import BATCH_SIZE, Channel, Plan, State
-from services.campaign.flag import Number
+from services.campaign.domain import BATCH_SIZE, Channel, Plan, Stage
 from services.campaign.store import campaigns as store
-from services.campaign.store import numbers, reports
+from services.campaign.store import numbers
 from services.campaign.window import checked_hours, chosen_window
 from shared.fields import AreaCode, Id, Url
 from shared.fields import Body as Text
@@ -127,8 +136,14 @@ class CampaignEdit(Body):
         return changes
 
 
-class Campaigns(Answer):
-    """All of an organization, newest first."""
+class CampaignsQuery(PageQuery):
+    """Which; all where no status is named."""
+
+    status: Stage | None = None
+
+
+class Campaigns(Page):
+    """A page of an organization's campaigns, newest first."""
 
     items: list[CampaignLine]
 
@@ -137,7 +152,7 @@ class Launched(Answer):
     """What a launch made, and what to look out for."""
 
     campaign_id: str
-    status: State
+    status: Stage
     revision: int
     initials: int
     warnings: list[str]
@@ -205,33 +220,26 @@ async def show(call: Call) -> web.StreamResponse:
 
 
 async def show_all(call: Call) -> web.StreamResponse:
-    """All campaigns, newest first."""
-    org_id = call.caller.org_id
+    """Campaigns, newest first."""
+    org_id, asked = call.caller.org_id, call.query(CampaignsQuery)
     async with call.transaction() as tx:
-        found = await store.listed(tx, org_id)
-        ids = [campaign.campaign_id for campaign in found]
-        heard = await numbers.of_campaigns(tx, org_id, ids)
-        counts = await reports.counts(tx, org_id, ids)
+        rows = await store.listed(
+            tx, org_id, stage=asked.status, after=asked.after, most=asked.limit + 1
+        )
+        found, following = page_of(rows, asked.limit, lambda campaign: campaign.campaign_id)
+        heard = await numbers.of_campaigns(tx, org_id, found)
         now = await tx.now()
     lines = [
-        CampaignLine(
-            **line_of(
-                campaign,
-                now,
-                heard.get(campaign.campaign_id, (Number(), {})),
-                counts.get(campaign.campaign_id, {}),
-            )
-        )
-        for campaign in found
+        CampaignLine(**line_of(campaign, now, heard[campaign.campaign_id])) for campaign in found
     ]
-    return answer(Campaigns(items=lines))
+    return answer(Campaigns(items=lines, next=following))
 
 
 ROUTES = (
     Route(
         "POST", "/campaigns", ADMINS, create, takes=NewCampaign, gives=CampaignDetails, status=201
     ),
-    Route("GET", "/campaigns", ADMINS, show_all, gives=Campaigns),
+    Route("GET", "/campaigns", ADMINS, show_all, asks=CampaignsQuery, gives=Campaigns),
     Route("GET", "/campaigns/{campaign_id}", ADMINS, show, gives=CampaignDetails),
     Route(
         "PATCH", "/campaigns/{campaign_id}", ADMINS, edit, takes=CampaignEdit, gives=CampaignDetails

@@ -60,6 +60,15 @@ async def resume(call: Call) -> web.StreamResponse:
     return answer(details)
 
 
+async def archive(call: Call) -> web.StreamResponse:
+    """End it for good; the number is given back when no other campaign is on it."""
+    campaign_id = call.id("campaign_id")
+    async with call.transaction() as tx:
+        await control.archive(tx, call.caller, campaign_id)
+        details = await details_of(tx, call.caller.org_id, campaign_id)
+    return answer(details)
+
+
 async def withdraw(call: Call) -> web.StreamResponse:
     """Take back what is queued."""
     campaign_id = call.id("campaign_id")
@@ -95,6 +104,7 @@ async def settle_all(call: Call) -> web.StreamResponse:
 ROUTES = (
     Route("POST", "/campaigns/{campaign_id}/pause", ADMINS, pause, gives=CampaignDetails),
     Route("POST", "/campaigns/{campaign_id}/resume", ADMINS, resume, gives=CampaignDetails),
+    Route("POST", "/campaigns/{campaign_id}/archive", ADMINS, archive, gives=CampaignDetails),
     Route(
         "POST", "/campaigns/{campaign_id}/withdraw", ADMINS, withdraw, gives=Withdrawn, status=202
     ),

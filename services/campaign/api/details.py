@@ -6,7 +6,7 @@ from typing import Any
 
 from services.campaign import scripts
 from services.campaign.api.calls import Answer
-from services.campaign.domain import Campaign, Carrier, Channel, State
+from services.campaign.domain import Campaign, Carrier, Channel, Stage
 from services.campaign.flag import CarrierAnswer, Number, provisioning
 from services.campaign.store import campaigns as store
 from services.campaign.store import contacts, numbers, reports, senders
@@ -48,6 +48,7 @@ class ProvisioningShown(Answer):
     reason: str | None
     since: datetime
     number: str | None
+    released_at: datetime | None
     carriers: dict[str, CarrierShown]
 
 
@@ -56,7 +57,7 @@ class CampaignLine(Answer):
 
     campaign_id: str
     name: str
-    status: State
+    status: Stage
     channel: Channel
     use_case_id: str
     contact_list_id: str
@@ -72,10 +73,10 @@ class CampaignLine(Answer):
     launched_at: datetime | None
     initials_open: bool
     number: str | None
-    paused: bool
     paused_at: datetime | None
+    archived_at: datetime | None
+    cloned_from: str | None
     provisioning: ProvisioningShown | None
-    counts: dict[str, int]
 
 
 class Sender(Answer):
@@ -106,7 +107,7 @@ class Hold(Answer):
 
 
 class CampaignDetails(CampaignLine):
-    """Everything about a campaign. `counts_by_carrier`: carrier, then status.
+    """Everything about a campaign. `counts` by status; `counts_by_carrier`: carrier, then status.
 
     `held`: the carriers whose subscribers' texts wait, and why.
     """
@@ -116,6 +117,7 @@ class CampaignDetails(CampaignLine):
     media_urls: list[str]
     area_codes: list[str]
     contacts: int
+    counts: dict[str, int]
     counts_by_carrier: dict[str, dict[str, int]]
     held: dict[str, Hold]
     senders: list[Sender]
@@ -125,14 +127,14 @@ class CampaignDetails(CampaignLine):
 async def details_of(tx: Transaction, org_id: str, campaign_id: str) -> CampaignDetails:
     campaign = await store.get(tx, org_id, campaign_id)
     plan = campaign.plan
-    heard = await numbers.of_campaigns(tx, org_id, [campaign_id])
+    heard = await numbers.of_campaigns(tx, org_id, [campaign])
     counts = (await reports.counts(tx, org_id, [campaign_id])).get(campaign_id, {})
     contact_list = await contacts.list_for_script(tx, org_id, plan.contact_list_id)
     now = await tx.now()
     longest = scripts.render(plan.script, contact_list.longest)
     size = count(longest)
     return CampaignDetails(
-        **line_of(campaign, now, heard.get(campaign_id, (Number(), {})), counts),
+        **line_of(campaign, now, heard[campaign_id]),
         script=plan.script,
         script_size=ScriptSize(
             segments=segments_of(plan.channel, longest), encoding=size.encoding, units=size.units
@@ -140,8 +142,9 @@ async def details_of(tx: Transaction, org_id: str, campaign_id: str) -> Campaign
         media_urls=list(plan.media_urls),
         area_codes=list(plan.area_codes),
         contacts=contact_list.contacts,
+        counts=_by_status(counts),
         counts_by_carrier=counts,
-        held={row["carrier"]: Hold(**row) for row in await numbers.holds(tx, org_id, campaign_id)},
+        held={row["carrier"]: Hold(**row) for row in await numbers.holds(tx, campaign)},
         senders=[Sender(**row) for row in await senders.listed(tx, campaign)],
         warnings=window_warnings(plan, now) if campaign.state == "draft" else [],
     )
@@ -151,18 +154,13 @@ def line_of(
     campaign: Campaign,
     now: datetime,
     heard: tuple[Number, Mapping[Carrier, CarrierAnswer]],
-    counts: dict[str, dict[str, int]],
 ) -> dict[str, Any]:
     plan = campaign.plan
     number, answers = heard
-    by_status: dict[str, int] = {}
-    for of_carrier in counts.values():
-        for status, texts in of_carrier.items():
-            by_status[status] = by_status.get(status, 0) + texts
     return {
         "campaign_id": campaign.campaign_id,
         "name": plan.name,
-        "status": campaign.state,
+        "status": campaign.stage,
         "channel": plan.channel,
         "use_case_id": plan.use_case_id,
         "contact_list_id": plan.contact_list_id,
@@ -178,11 +176,19 @@ def line_of(
         "launched_at": campaign.launched_at,
         "initials_open": why_no_initials(campaign.state, plan.window, now) is None,
         "number": number.number,
-        "paused": campaign.paused_at is not None,
         "paused_at": campaign.paused_at,
+        "archived_at": campaign.archived_at,
+        "cloned_from": campaign.cloned_from or None,
         "provisioning": _flag(campaign, number, answers),
-        "counts": by_status,
     }
+
+
+def _by_status(counts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for of_carrier in counts.values():
+        for status, texts in of_carrier.items():
+            found[status] = found.get(status, 0) + texts
+    return found
 
 
 def _flag(
@@ -190,4 +196,5 @@ def _flag(
 ) -> ProvisioningShown | None:
     if campaign.launched_at is None:
         return None
-    return ProvisioningShown.model_validate(provisioning(campaign.launched_at, number, answers))
+    begun_at = number.launched_at or campaign.launched_at
+    return ProvisioningShown.model_validate(provisioning(begun_at, number, answers))

@@ -1,12 +1,13 @@
 """Campaigns, and the initials that a launch makes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from asyncpg import Record
 
-from services.campaign.domain import Campaign, Plan, Refused
+from services.campaign.domain import Audience, Campaign, Plan, Refused, Stage
 from shared.database import Transaction
 from shared.rules.hours import Hours, Window
 
@@ -14,7 +15,7 @@ from shared.rules.hours import Hours, Window
 LAUNCH_S = 180
 
 
-def _campaign(row: Record) -> Campaign:
+def of_row(row: Record) -> Campaign:
     plan = Plan(
         name=row["name"],
         use_case_id=row["use_case_id"],
@@ -42,27 +43,53 @@ def _campaign(row: Record) -> Campaign:
         launched_at=row["launched_at"],
         paused_at=row["paused_at"],
         pause_revision=row["pause_revision"],
+        archived_at=row["archived_at"],
+        number_of=row["number_of"],
+        cloned_from=row["cloned_from"],
+        audience=_audience(row["audience"]),
     )
 
 
+def _audience(kept: dict[str, Any] | None) -> Audience | None:
+    if kept is None:
+        return None
+    return Audience(**{name: _frozen(value) for name, value in kept.items()})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 async def add(
-    tx: Transaction, org_id: str, campaign_id: str, plan: Plan, *, created_by: str, at: datetime
+    tx: Transaction,
+    org_id: str,
+    campaign_id: str,
+    plan: Plan,
+    *,
+    created_by: str,
+    at: datetime,
+    cloned_from: str = "",
+    number_of: str = "",
+    audience: Audience | None = None,
 ) -> None:
-    """Write a draft."""
+    """Write a draft: a new one, a clone of another campaign or a follow-up on one's number."""
     await tx.sql.execute(
         """
         INSERT INTO campaigns (
-            org_id, campaign_id, state, created_by, created_at, name, use_case_id,
-            contact_list_id, script, channel, media_urls, area_codes, opens_at, closes_at,
-            hours_open, hours_close, time_zone, self_assign, batch_size, senders_may_edit,
-            hold_until_provisioned, replies_first_over, take_back_after_min)
+            org_id, campaign_id, state, created_by, created_at, cloned_from, number_of, audience,
+            name, use_case_id, contact_list_id, script, channel, media_urls, area_codes, opens_at,
+            closes_at, hours_open, hours_close, time_zone, self_assign, batch_size,
+            senders_may_edit, hold_until_provisioned, replies_first_over, take_back_after_min)
         VALUES ($1, $2, 'draft', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                $17, $18, $19, $20, $21, $22)
+                $17, $18, $19, $20, $21, $22, $23, $24, $25)
         """,
         org_id,
         campaign_id,
         created_by,
         at,
+        cloned_from,
+        number_of,
+        None if audience is None else asdict(audience),
         *_columns(plan),
     )
 
@@ -119,7 +146,7 @@ async def get(tx: Transaction, org_id: str, campaign_id: str) -> Campaign:
     )
     if row is None:
         raise Refused("missing", "There is no such campaign")
-    return _campaign(row)
+    return of_row(row)
 
 
 async def hold(tx: Transaction, org_id: str, campaign_id: str) -> Campaign:
@@ -131,15 +158,30 @@ async def hold(tx: Transaction, org_id: str, campaign_id: str) -> Campaign:
     )
     if row is None:
         raise Refused("missing", "There is no such campaign")
-    return _campaign(row)
+    return of_row(row)
 
 
-async def listed(tx: Transaction, org_id: str) -> list[Campaign]:
-    """An organization's campaigns, newest first."""
+async def listed(
+    tx: Transaction, org_id: str, *, stage: Stage | None, after: str, most: int
+) -> list[Campaign]:
+    """An organization's campaigns at a stage (None: all), newest first.
+
+    `after` is the last id of the page before, '' for the first page.
+    """
     rows = await tx.sql.fetch(
-        "SELECT * FROM campaigns WHERE org_id = $1 ORDER BY campaign_id DESC", org_id
+        """
+        SELECT * FROM campaigns
+        WHERE org_id = $1 AND ($2 = '' OR campaign_id < $2)
+          AND ($3::text IS NULL OR $3 = CASE
+                WHEN state = 'active' AND paused_at IS NOT NULL THEN 'paused' ELSE state END)
+        ORDER BY campaign_id DESC LIMIT $4
+        """,
+        org_id,
+        after,
+        stage,
+        most,
     )
-    return [_campaign(row) for row in rows]
+    return [of_row(row) for row in rows]
 
 
 async def launch(tx: Transaction, campaign: Campaign, *, launched_by: str, at: datetime) -> None:
@@ -219,34 +261,4 @@ async def sent_for_by(tx: Transaction, org_id: str, person_id: str) -> list[Camp
         org_id,
         person_id,
     )
-    return [_campaign(row) for row in rows]
-
-
-# --- the window's end -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Closing:
-    """A campaign whose window has ended at this revision."""
-
-    org_id: str
-    campaign_id: str
-    closes_at: datetime
-    revision: int
-
-
-async def take_closed(tx: Transaction, now: datetime, *, most: int) -> list[Closing]:
-    """Campaigns whose end has come since it was last told; they are not due any more."""
-    rows = await tx.sql.fetch(
-        """
-        WITH due AS MATERIALIZED (
-            SELECT org_id, campaign_id FROM campaigns WHERE close_due_at <= $1
-            ORDER BY close_due_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
-        UPDATE campaigns AS c SET close_due_at = NULL
-        FROM due WHERE c.org_id = due.org_id AND c.campaign_id = due.campaign_id
-        RETURNING c.org_id, c.campaign_id, closes_at, revision
-        """,
-        now,
-        most,
-    )
-    return [Closing(**row) for row in rows]
+    return [of_row(row) for row in rows]

@@ -8,10 +8,16 @@ from collections.abc import Mapping, Sequence
 
 from asyncpg import Record
 
-from services.campaign.domain import Carrier
+from services.campaign.domain import Campaign, Carrier
 from services.campaign.flag import CarrierAnswer, Number
 from shared.database import Transaction
-from shared.events import CampaignHeld, CarrierAnswered, NumberProvisioned, NumberPurchased
+from shared.events import (
+    CampaignHeld,
+    CarrierAnswered,
+    NumberProvisioned,
+    NumberPurchased,
+    NumberReleased,
+)
 
 
 async def purchased(tx: Transaction, events: Sequence[NumberPurchased]) -> None:
@@ -137,7 +143,7 @@ async def held(tx: Transaction, events: Sequence[CampaignHeld]) -> None:
     )
 
 
-async def holds(tx: Transaction, org_id: str, campaign_id: str) -> Sequence[Record]:
+async def holds(tx: Transaction, campaign: Campaign) -> Sequence[Record]:
     """Which carriers take no texts from a campaign's number now.
 
     The confirmation that a hold waits for ends it, even one of a little earlier that the collider
@@ -150,7 +156,7 @@ async def holds(tx: Transaction, org_id: str, campaign_id: str) -> Sequence[Reco
         WHERE org_id = $1 AND campaign_id = $2
           AND NOT EXISTS (
               SELECT FROM carrier_answers AS a
-              WHERE a.org_id = $1 AND a.campaign_id = $2 AND a.carrier = h.carrier
+              WHERE a.org_id = $1 AND a.campaign_id = $3 AND a.carrier = h.carrier
                 AND a.state = 'confirmed' AND (h.state <> 'confirmed' OR a.at >= h.held_at))
           AND NOT EXISTS (
               SELECT FROM messages AS m
@@ -158,51 +164,141 @@ async def holds(tx: Transaction, org_id: str, campaign_id: str) -> Sequence[Reco
                 AND m.delivered_at > h.held_at)
         ORDER BY carrier
         """,
-        org_id,
-        campaign_id,
+        campaign.org_id,
+        campaign.campaign_id,
+        campaign.buyer,
     )
 
 
 async def of_campaigns(
-    tx: Transaction, org_id: str, campaign_ids: Sequence[str]
+    tx: Transaction, org_id: str, campaigns: Sequence[Campaign]
 ) -> dict[str, tuple[Number, Mapping[Carrier, CarrierAnswer]]]:
-    """What was heard of these campaigns' numbers; a campaign of which nothing was is left out."""
+    """What was heard of each campaign's number; a follow-up's is that of another campaign."""
+    buyers = list({campaign.buyer for campaign in campaigns})
     rows = await tx.sql.fetch(
         """
-        SELECT campaign_id, number, purchased_at, outcome, reason, took_s FROM numbers
+        SELECT campaign_id, number, purchased_at, outcome, reason, took_s, launched_at,
+               CASE WHEN released_at >= coalesce(purchased_at, '-infinity') THEN released_at END
+                   AS released_at
+        FROM campaigns
+        LEFT JOIN numbers USING (org_id, campaign_id)
+        LEFT JOIN number_releases USING (org_id, number)
         WHERE org_id = $1 AND campaign_id = ANY($2::text[])
         """,
         org_id,
-        campaign_ids,
+        buyers,
     )
-    numbers = {row["campaign_id"]: Number(*list(row.values())[1:]) for row in rows}
+    known = {row["campaign_id"]: Number(*list(row.values())[1:]) for row in rows}
     rows = await tx.sql.fetch(
         """
         SELECT campaign_id, carrier, state, at, reason FROM carrier_answers
         WHERE org_id = $1 AND campaign_id = ANY($2::text[])
         """,
         org_id,
-        campaign_ids,
+        buyers,
     )
     answers: dict[str, dict[Carrier, CarrierAnswer]] = {}
     for row in rows:
         said = CarrierAnswer(row["state"], row["at"], row["reason"])
         answers.setdefault(row["campaign_id"], {})[row["carrier"]] = said
     return {
-        campaign_id: (numbers.get(campaign_id, Number()), answers.get(campaign_id, {}))
-        for campaign_id in numbers.keys() | answers.keys()
+        campaign.campaign_id: (known[campaign.buyer], answers.get(campaign.buyer, {}))
+        for campaign in campaigns
     }
 
 
+async def of_campaign(tx: Transaction, campaign: Campaign) -> Number:
+    """What was heard of one campaign's number."""
+    return (await of_campaigns(tx, campaign.org_id, [campaign]))[campaign.campaign_id][0]
+
+
+async def released(tx: Transaction, events: Sequence[NumberReleased]) -> None:
+    """Keep which numbers were given back, the last time of each."""
+    await tx.sql.execute(
+        """
+        INSERT INTO number_releases (org_id, number, released_at)
+        SELECT org_id, e.number, max(e.released_at)
+        FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS e (org_id, number, released_at)
+        JOIN organizations USING (org_id)
+        GROUP BY org_id, e.number ORDER BY org_id, e.number
+        ON CONFLICT (org_id, number) DO UPDATE SET
+            released_at = greatest(number_releases.released_at, EXCLUDED.released_at)
+        """,
+        [event.org_id for event in events],
+        [event.number for event in events],
+        [event.released_at for event in events],
+    )
+
+
+async def holds_all(tx: Transaction, campaign: Campaign) -> bool:
+    """Whether nothing of the campaign goes before its number's provisioning is complete."""
+    if not campaign.plan.hold_until_provisioned:
+        return False
+    return not await tx.sql.fetchval(
+        """
+        SELECT true FROM numbers
+        WHERE org_id = $1 AND campaign_id = $2 AND outcome = 'complete'
+        """,
+        campaign.org_id,
+        campaign.buyer,
+    )
+
+
 async def still_provisioning(tx: Transaction, org_id: str, *, besides: str) -> int:
-    """How many other active campaigns of the organization have no outcome yet."""
+    """How many other active campaigns of the organization have no outcome yet.
+
+    A follow-up waits for nothing of its own, and does not count.
+    """
     count = await tx.sql.fetchval(
         """
         SELECT count(*) FROM campaigns LEFT JOIN numbers USING (org_id, campaign_id)
-        WHERE org_id = $1 AND campaign_id <> $2 AND state = 'active' AND outcome IS NULL
+        WHERE org_id = $1 AND campaign_id <> $2 AND state = 'active' AND number_of = ''
+          AND outcome IS NULL
         """,
         org_id,
         besides,
     )
     assert isinstance(count, int)
     return count
+
+
+async def on_use_case(tx: Transaction, org_id: str, use_case_id: str) -> int:
+    """How many numbers a use case has, as far as is known here, those to come included.
+
+    A number is one however many campaigns are on it. It goes when it was given back, or all
+    campaigns on it are archived; where none could be bought, there is none.
+    """
+    count = await tx.sql.fetchval(
+        """
+        SELECT count(*) FROM campaigns AS c
+        LEFT JOIN numbers AS n USING (org_id, campaign_id)
+        LEFT JOIN number_releases AS r USING (org_id, number)
+        WHERE org_id = $1 AND use_case_id = $2 AND number_of = '' AND launched_at IS NOT NULL
+          AND (n.number IS NOT NULL OR n.outcome IS DISTINCT FROM 'failed')
+          AND (r.released_at IS NULL OR r.released_at < n.purchased_at)
+          AND (state = 'active' OR EXISTS (
+              SELECT FROM campaigns AS f
+              WHERE f.org_id = $1 AND f.number_of = c.campaign_id AND f.state = 'active'))
+        """,
+        org_id,
+        use_case_id,
+    )
+    assert isinstance(count, int)
+    return count
+
+
+async def in_use(tx: Transaction, org_id: str, buyer: str) -> bool:
+    """Whether any campaign on this one's number is active: else it is given back."""
+    return bool(
+        await tx.sql.fetchval(
+            """
+            SELECT EXISTS (
+                SELECT FROM campaigns WHERE org_id = $1 AND campaign_id = $2 AND state = 'active'
+                UNION ALL
+                SELECT FROM campaigns WHERE org_id = $1 AND number_of = $2 AND state = 'active'
+            )
+            """,
+            org_id,
+            buyer,
+        )
+    )
