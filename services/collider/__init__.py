@@ -5,9 +5,11 @@ Owns:  queued messages, buckets and their meters, day quotas, send attempts, rec
 Hears: LimitsChanged, UseCaseRegistered, CampaignLaunched, WindowChanged, WindowClosed,
        CampaignPaused, CampaignResumed, QueueWithdrawn, CampaignArchived, NumberPurchased,
        CarrierAnswered, NumberProvisioned, NumberReleased, MessageQueued, UnclearSettled,
-       ContactOptedOut, ContactOptedIn; by HTTP the provider's receipts and the contacts' texts.
-Does:  looks up recipients' carriers where nobody told them; claims what may go now, calls the
-       provider, records what came of it; marks what is left at a window's end.
+       ContactOptedOut, ContactOptedIn, CarriersAsked; by HTTP the provider's receipts and the
+       contacts' texts.
+Does:  looks up recipients' carriers where nobody told them, and those of contact lists; claims
+       what may go now, calls the provider, records what came of it; marks what is left at a
+       window's end.
 Tells: MessageSent, MessageDelivered, MessageFailed, MessageUnclear, MessageReceived,
-       ContactOptedOut, ContactOptedIn, CampaignHeld, BucketState.
+       ContactOptedOut, ContactOptedIn, CarriersFound, CampaignHeld, BucketState.
 """

@@ -41,7 +41,8 @@ async def wire_with(runtime: Runtime, provider: MessageProvider) -> None:
         )
     )
     directory = TelnyxLookUps(settings.telnyx_url, settings.telnyx_api_key.get_secret_value())
-    look_ups = await runtime.enter(LookUps(database, await runtime.enter(directory)))
+    asked = await runtime.enter(directory) if settings.look_ups else None
+    look_ups = await runtime.enter(LookUps(database, asked))
     claimer = Claimer(database, dispatcher)
     upkeep = Upkeep(
         database, unrouted_most_s=settings.unrouted_most_s, reply_most_s=settings.reply_most_s

@@ -15,6 +15,9 @@ AGAIN_FIRST_S, AGAIN_MOST_S = 2, 30
 # While nobody is answered, a phone waits no longer than this. While others are, a long line moves
 # on, and its texts come faster through it than through the cautious limits of `other`.
 SILENCE_MOST = timedelta(seconds=120)
+# A contact list has time, but nobody should look at its progress for ever: what is not known then
+# is looked up when it is texted.
+LIST_SILENCE_MOST = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)

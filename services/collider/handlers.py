@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from services.collider import holds, intake, outcomes
+from services.collider import holds, intake, lists, outcomes
 from services.collider.holds import Word
 from services.collider.store import campaigns, limits, numbers, settlements
 from services.collider.store import intake as intake_store
@@ -16,6 +16,7 @@ from shared.events import (
     CampaignPaused,
     CampaignResumed,
     CarrierAnswered,
+    CarriersAsked,
     CarrierState,
     ContactOptedIn,
     ContactOptedOut,
@@ -164,6 +165,12 @@ async def settle_unclear(tx: Transaction, events: Sequence[UnclearSettled]) -> N
     await settlements.record(tx, events)
 
 
+async def ask_carriers(tx: Transaction, events: Sequence[CarriersAsked]) -> None:
+    """What is known of these phones is told at once; the others are looked up in the background,
+    behind those that texts wait for."""
+    await lists.ask(tx, events)
+
+
 async def queue_messages(tx: Transaction, events: Sequence[MessageQueued]) -> None:
     """Texts wait as rows until there is room for them; the same id twice is the same text."""
     unique: dict[tuple[str, str], MessageQueued] = {}
@@ -211,5 +218,6 @@ HANDLERS: Handlers = {
     UnclearSettled: settle_unclear,
     ContactOptedOut: opt_contacts_out,
     ContactOptedIn: opt_contacts_in,
+    CarriersAsked: ask_carriers,
     MessageQueued: queue_messages,
 }

@@ -1,11 +1,12 @@
 """Recipients' carriers: looked up where nobody has told them, corrected by what receipts say.
 
 A look-up is no fact about a text, so nothing is lost with one: its row in the line has a lease, and
-whoever finds it due asks again.
+whoever finds it due asks again. There are two lines: phones that texts wait for go first; those of
+contact lists take what hands are left.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
@@ -13,19 +14,24 @@ from typing import Self
 import structlog
 from prometheus_client import Counter
 
-from services.collider import carriers, intake
+from services.collider import carriers, intake, lists
 from services.collider.carriers import LookUp, NotLookedUp
 from services.collider.domain import Receipt
 from services.collider.providers import CarrierLookUp
 from services.collider.store import due, recipients, results
 from services.collider.store import intake as intake_store
-from services.collider.store.recipients import Asked
+from services.collider.store.recipients import Asked, PhoneKey
 from shared.database import PASSING, Database, Transaction
 from shared.fields import Carrier
 
 # Look-ups under way at once, of one replica: far more than their answers need to keep ahead of what
 # an account may send a second, and few enough to leave the machine to the sending.
 CALLS_MOST = 50
+# Contact lists never fill all hands: a text that comes next has one at once.
+LISTS_SHARE = 0.8
+# The account's "too many" halves the hands for lists, and so many answers give one back: so that a
+# million phones settle just below the account's own rate, and texts seldom meet its refusals.
+ANSWERS_A_HAND = 500
 RECORD_MOST = 200
 TEXTS_MOST = 1000
 # Longer than any look-up takes, by the adapter's time-out.
@@ -46,21 +52,38 @@ class _Settled:
     is_news: bool = False
 
 
+@dataclass(slots=True)
+class _Line:
+    """One of the two lines. A phone in it waits for `silence_most` while nobody is answered."""
+
+    for_text: bool
+    silence_most: timedelta
+    after: str = ""
+    """The organization that had the last turn."""
+
+
 class LookUps:
-    """A worker, and the look-ups under way. Any number of replicas may: each row has a lease."""
+    """A worker, and the look-ups under way. Any number of replicas may: each row has a lease.
+
+    Without a provider, as look-ups cost money, all phones come back at once, unknown.
+    """
 
     def __init__(
-        self, database: Database, provider: CarrierLookUp, *, calls_most: int = CALLS_MOST
+        self, database: Database, provider: CarrierLookUp | None, *, calls_most: int = CALLS_MOST
     ) -> None:
         self._database = database
         self._provider = provider
         self._calls_most = calls_most
         # Their 429 pauses look-ups, and no text.
-        self._account = f"{provider.name} look-ups"
+        self._account = f"{provider.name} look-ups" if provider else ""
         self._calls: set[asyncio.Task[None]] = set()
+        self._under_way: dict[str, list[Asked]] = {}
+        """By phone: two organizations may have the same list, and one look-up is enough."""
         self._answers: list[tuple[Asked, LookUp]] = []
         self._settled: list[_Settled] = []
-        self._after = ""
+        self._texts = _Line(True, carriers.SILENCE_MOST)
+        self._lists = _Line(False, carriers.LIST_SILENCE_MOST)
+        self._hands_for_lists = LISTS_SHARE * calls_most
         self._silent_since: datetime | None = None
         """The database's time of the first of the failures since the last answer."""
         self.wake = asyncio.Event()
@@ -78,48 +101,73 @@ class LookUps:
         async with self._database.transaction() as tx:
             taken = await self._take(tx)
         for asked in taken:
-            call = asyncio.create_task(self._call(asked))
-            self._calls.add(call)
-            call.add_done_callback(self._calls.discard)
+            self._call(asked)
         return bool(self._answers or self._settled)
 
     async def _take(self, tx: Transaction) -> list[Asked]:
-        """Take phones from the line, organization by organization; those to call for."""
-        free = self._calls_most - len(self._calls)
-        if free < 1:
-            return []
-        now = await tx.now()
-        overdue_by = now - carriers.SILENCE_MOST
-        is_silent = self._silent_since is not None and self._silent_since <= overdue_by
+        """Take phones from both lines; those to call for."""
+        await self._give_up(tx)
         paused_until = await due.paused_until(tx, self._account)
-        is_paused = paused_until is not None and now < paused_until
-        if is_paused and not is_silent:
+        is_paused = paused_until is not None and await tx.now() < paused_until
+        if self._provider is None or is_paused:
             return []
-        turn = await recipients.organizations(tx, after=self._after, most=free)
-        self._after = turn[-1] if len(turn) == free else ""
-        if not turn:
-            return []
-        taken = await recipients.take(
-            tx,
-            turn,
-            each=max(1, free // len(turn)),
-            asked_by=overdue_by if is_paused else now,
-            lease_s=LEASE_S,
-        )
+        free = self._calls_most - len(self._under_way)
+        calls = await self._take_from(tx, self._texts, free)
+        listed = sum(not those[0].for_text for those in self._under_way.values())
+        hands = max(1, int(self._hands_for_lists)) - listed
+        return calls + await self._take_from(tx, self._lists, min(hands, free - len(calls)))
+
+    async def _take_from(self, tx: Transaction, line: _Line, hands: int) -> list[Asked]:
         calls = []
-        for asked in taken:
+        for asked in await self._next(tx, line, most=hands, asked_by=await tx.now()):
             if asked.carrier is not None or not asked.is_wanted:
                 self._settled.append(_Settled(asked, asked.carrier or "other"))
-            elif is_silent and asked.asked_at <= overdue_by:
-                LOOK_UPS.labels("given up").inc()
-                self._settled.append(_Settled(asked, "other"))
             else:
                 calls.append(asked)
         return calls
 
-    async def _call(self, asked: Asked) -> None:
-        answer = await self._provider.look_up(asked.phone)
-        self._answers.append((asked, answer))
+    async def _give_up(self, tx: Transaction) -> None:
+        """Let phones go that have waited long enough while nobody was answered."""
+        now = await tx.now()
+        for line in (self._texts, self._lists):
+            by = now - line.silence_most if self._provider else now
+            if self._provider and (self._silent_since is None or self._silent_since > by):
+                continue
+            for asked in await self._next(tx, line, most=RECORD_MOST, asked_by=by):
+                if asked.carrier is None and asked.is_wanted:
+                    LOOK_UPS.labels("given up").inc()
+                self._settled.append(_Settled(asked, asked.carrier or "other"))
+
+    async def _next(
+        self, tx: Transaction, line: _Line, *, most: int, asked_by: datetime
+    ) -> list[Asked]:
+        """Take phones from a line, organization by organization."""
+        if most < 1:
+            return []
+        turn = await recipients.organizations(
+            tx, for_text=line.for_text, after=line.after, most=most
+        )
+        line.after = turn[-1] if len(turn) == most else ""
+        if not turn:
+            return []
+        each = max(1, most // len(turn))
+        return await recipients.take(
+            tx, turn, for_text=line.for_text, each=each, asked_by=asked_by, lease_s=LEASE_S
+        )
+
+    def _call(self, asked: Asked) -> None:
+        """Look a phone up, unless that is under way."""
+        waiting = self._under_way.setdefault(asked.phone, [])
+        waiting.append(asked)
+        if len(waiting) == 1:
+            call = asyncio.create_task(self._look_up(asked.phone))
+            self._calls.add(call)
+            call.add_done_callback(self._calls.discard)
+
+    async def _look_up(self, phone: str) -> None:
+        assert self._provider is not None, "without one nothing is called"
+        answer = await self._provider.look_up(phone)
+        self._answers += [(asked, answer) for asked in self._under_way.pop(phone)]
         self.wake.set()
 
     async def _write(self) -> None:
@@ -170,10 +218,12 @@ class LookUps:
             else:
                 tries = asked.tries - 1 if answer.pause_s else asked.tries
                 again.append((*asked.key, now + wait, tries))
-        await recipients.lock(tx, {one.asked.key for one in found} | {row[:2] for row in again})
+        for_lists = await recipients.lock(
+            tx, {one.asked.key for one in found} | {row[:2] for row in again}
+        )
         await recipients.learn(tx, {one.asked.phone: one.carrier for one in found if one.is_news})
         await recipients.put_off(tx, again)
-        await _route(tx, found)
+        await _route(tx, found, for_lists)
         if pause_s:
             await results.pause_provider(tx, self._account, now + timedelta(seconds=pause_s))
         self._note(answers, now)
@@ -191,6 +241,12 @@ class LookUps:
         for _, answer in answers:
             if not isinstance(answer, NotLookedUp):
                 LOOK_UPS.labels("named" if answer.carrier else "unnamed").inc()
+        if any(isinstance(answer, NotLookedUp) and answer.pause_s for _, answer in answers):
+            self._hands_for_lists = max(1.0, self._hands_for_lists / 2)
+        else:
+            most = LISTS_SHARE * self._calls_most
+            more = self._hands_for_lists + len(answers) / ANSWERS_A_HAND
+            self._hands_for_lists = min(most, more)
 
     async def __aenter__(self) -> Self:
         return self
@@ -202,9 +258,12 @@ class LookUps:
         await asyncio.gather(*self._calls, return_exceptions=True)
 
 
-async def _route(tx: Transaction, found: Sequence[_Settled]) -> None:
-    """Put texts that waited into their lanes, as many as one transaction should; the rest, and
-    what another transaction has in its hands, keeps its phone in the line."""
+async def _route(
+    tx: Transaction, found: Sequence[_Settled], for_lists: Collection[PhoneKey]
+) -> None:
+    """Tell the lists that asked, and put texts that waited into their lanes, as many as one
+    transaction should; the rest, and what another transaction has in its hands, keeps its phone in
+    the line."""
     if not found:
         return
     # A receipt may have come while the look-up was under way.
@@ -213,6 +272,7 @@ async def _route(tx: Transaction, found: Sequence[_Settled]) -> None:
         one.asked.key: carriers.carrier_of(one.carrier, known.get(one.asked.phone)) or one.carrier
         for one in found
     }
+    lists.tell(tx, {key: carrier for key, carrier in by_key.items() if key in for_lists})
     texts = await recipients.lock_waiting(tx, by_key, most=TEXTS_MOST)
     if texts:
         places = await intake.place(tx, texts)

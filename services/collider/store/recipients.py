@@ -29,7 +29,9 @@ class Asked:
     carrier: Carrier | None
     """Known by now: another organization asked, or a receipt came."""
     is_wanted: bool
-    """Whether a text still waits for it."""
+    """Whether a text or a list still waits for it."""
+    for_text: bool
+    """Whether it was taken from the line of those that texts wait for."""
 
     @property
     def key(self) -> PhoneKey:
@@ -53,7 +55,7 @@ async def known_carriers(tx: Transaction, phones: Collection[str]) -> dict[str, 
 
 
 async def ask(tx: Transaction, keys: Collection[PhoneKey]) -> None:
-    """Put phones into the line.
+    """Put phones into the line for which texts wait.
 
     Where one stands there already, its row is locked all the same: who has just been answered
     waits for the texts of this transaction, or this one finds the row gone and writes it anew. So
@@ -64,54 +66,80 @@ async def ask(tx: Transaction, keys: Collection[PhoneKey]) -> None:
         INSERT INTO look_ups AS known (org_id, phone, asked_at, due_at)
         SELECT org_id, phone, $3::timestamptz, $3 FROM unnest($1::text[], $2::text[])
             AS asked (org_id, phone) ORDER BY org_id, phone
-        ON CONFLICT (org_id, phone) DO UPDATE SET tries = known.tries
+        ON CONFLICT (org_id, phone) DO UPDATE
+        SET for_text = true,
+            asked_at = CASE WHEN known.for_text THEN known.asked_at ELSE excluded.asked_at END
         """,
         *columns(sorted(keys), 2),
         await tx.now(),
     )
 
 
-async def organizations(tx: Transaction, *, after: str, most: int) -> list[str]:
-    """The next organizations that have phones in line, in the order of their ids."""
+async def ask_for_lists(tx: Transaction, keys: Collection[PhoneKey]) -> None:
+    """Put phones into the line of which it is to be told what is found."""
+    await tx.sql.execute(
+        """
+        INSERT INTO look_ups (org_id, phone, asked_at, due_at, for_text, for_list)
+        SELECT org_id, phone, $3::timestamptz, $3, false, true
+        FROM unnest($1::text[], $2::text[]) AS asked (org_id, phone) ORDER BY org_id, phone
+        ON CONFLICT (org_id, phone) DO UPDATE SET for_list = true
+        """,
+        *columns(sorted(keys), 2),
+        await tx.now(),
+    )
+
+
+async def organizations(tx: Transaction, *, for_text: bool, after: str, most: int) -> list[str]:
+    """The next organizations that have phones in this line, in the order of their ids."""
     rows = await tx.sql.fetch(
         """
         WITH RECURSIVE in_line AS (
-            (SELECT org_id FROM look_ups WHERE org_id > $1 ORDER BY org_id LIMIT 1)
+            (SELECT org_id FROM look_ups WHERE for_text = $3 AND org_id > $1
+             ORDER BY org_id LIMIT 1)
             UNION ALL
             SELECT next.org_id FROM in_line CROSS JOIN LATERAL (
-                SELECT org_id FROM look_ups WHERE look_ups.org_id > in_line.org_id
+                SELECT org_id FROM look_ups WHERE for_text = $3 AND look_ups.org_id > in_line.org_id
                 ORDER BY org_id LIMIT 1) AS next)
         SELECT org_id FROM in_line LIMIT $2
         """,
         after,
         most,
+        for_text,
     )
     return [row["org_id"] for row in rows]
 
 
 async def take(
-    tx: Transaction, org_ids: Sequence[str], *, each: int, asked_by: datetime, lease_s: float
+    tx: Transaction,
+    org_ids: Sequence[str],
+    *,
+    for_text: bool,
+    each: int,
+    asked_by: datetime,
+    lease_s: float,
 ) -> list[Asked]:
-    """Take the phones that these organizations asked for first, so many of each, for `lease_s`
-    seconds; only those asked for by then."""
+    """Take the phones that these organizations asked for first, so many of each from this line, for
+    `lease_s` seconds; only those asked for by then."""
     rows = await tx.sql.fetch(
         """
         WITH due AS (
             SELECT one.* FROM unnest($1::text[]) AS turn (org_id) CROSS JOIN LATERAL (
                 SELECT org_id, phone FROM look_ups
-                WHERE look_ups.org_id = turn.org_id AND due_at <= $2 AND asked_at <= $3
+                WHERE for_text = $7 AND look_ups.org_id = turn.org_id
+                  AND due_at <= $2 AND asked_at <= $3
                 ORDER BY asked_at LIMIT $4 FOR UPDATE SKIP LOCKED) AS one),
         taken AS (
             UPDATE look_ups
             SET tries = tries + 1, due_at = $2::timestamptz + make_interval(secs => $5)
             FROM due WHERE look_ups.org_id = due.org_id AND look_ups.phone = due.phone
-            RETURNING look_ups.org_id, look_ups.phone, asked_at, tries)
-        SELECT taken.*,
+            RETURNING look_ups.org_id, look_ups.phone, asked_at, tries, for_list)
+        SELECT org_id, phone, asked_at, tries, $7 AS for_text,
                (SELECT carrier FROM recipients
                 WHERE recipients.phone = taken.phone AND (source = 'receipt' OR known_at > $6)),
-               (SELECT true FROM messages
-                WHERE messages.org_id = taken.org_id AND messages.phone = taken.phone
-                  AND status = 'unrouted' AND awaits_carrier LIMIT 1) IS NOT NULL AS is_wanted
+               for_list OR (
+                   SELECT true FROM messages
+                   WHERE messages.org_id = taken.org_id AND messages.phone = taken.phone
+                     AND status = 'unrouted' AND awaits_carrier LIMIT 1) IS NOT NULL AS is_wanted
         FROM taken
         """,
         org_ids,
@@ -120,21 +148,25 @@ async def take(
         each,
         lease_s,
         await tx.now() - LOOKED_UP_FOR,
+        for_text,
     )
     return [Asked(**row) for row in rows]
 
 
-async def lock(tx: Transaction, keys: Collection[PhoneKey]) -> None:
-    """Lock phones in line, in one order for all who do, and before anything that hangs on them."""
-    await tx.sql.execute(
+async def lock(tx: Transaction, keys: Collection[PhoneKey]) -> set[PhoneKey]:
+    """Lock phones in line, in one order for all who do, and before anything that hangs on them;
+    those that lists wait for."""
+    rows = await tx.sql.fetch(
         """
-        SELECT FROM unnest($1::text[], $2::text[]) AS key (org_id, phone) CROSS JOIN LATERAL (
-            SELECT FROM look_ups
+        SELECT one.* FROM unnest($1::text[], $2::text[]) AS key (org_id, phone)
+        CROSS JOIN LATERAL (
+            SELECT org_id, phone, for_list FROM look_ups
             WHERE look_ups.org_id = key.org_id AND look_ups.phone = key.phone
             LIMIT 1 FOR UPDATE) AS one
         """,
         *columns(sorted(keys), 2),
     )
+    return {(row["org_id"], row["phone"]) for row in rows if row["for_list"]}
 
 
 async def put_off(tx: Transaction, rows: Collection[tuple[str, str, datetime, int]]) -> None:
@@ -189,7 +221,8 @@ async def lock_waiting(
 
 
 async def leave(tx: Transaction, keys: Collection[PhoneKey]) -> None:
-    """Take locked phones out of the line for which no text waits any more; the others are due."""
+    """Take locked phones out of the line of which all is told, and for which no text waits any
+    more; the others are due."""
     await tx.sql.execute(
         """
         WITH key AS (
@@ -199,7 +232,7 @@ async def leave(tx: Transaction, keys: Collection[PhoneKey]) -> None:
                   AND status = 'unrouted' AND awaits_carrier LIMIT 1) IS NOT NULL AS is_wanted
             FROM unnest($1::text[], $2::text[]) AS key (org_id, phone)),
         left_over AS (
-            UPDATE look_ups SET due_at = $3 FROM key
+            UPDATE look_ups SET due_at = $3, for_text = true, for_list = false FROM key
             WHERE look_ups.org_id = key.org_id AND look_ups.phone = key.phone AND is_wanted)
         DELETE FROM look_ups USING key
         WHERE look_ups.org_id = key.org_id AND look_ups.phone = key.phone AND NOT is_wanted
