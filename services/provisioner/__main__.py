@@ -4,6 +4,7 @@ import aiohttp
 
 from services.provisioner.handlers import HANDLERS
 from services.provisioner.providers.telnyx import Telnyx
+from services.provisioner.releaser import Releaser
 from services.provisioner.settings import Settings
 from services.provisioner.worker import Provisioner
 from shared.runtime import Runtime, run
@@ -23,17 +24,27 @@ def main() -> None:
             )
         )
         provider = Telnyx(session, str(settings.telnyx_url), settings.telnyx_api_key)
+        # The longest act makes two calls.
+        lease_s = 2 * settings.telnyx_timeout_s + 30
         provisioner = Provisioner(
             runtime.database,
             provider,
             settings.patience,
-            # The longest act makes two calls.
-            lease_s=2 * settings.telnyx_timeout_s + 30,
+            lease_s=lease_s,
+            numbers_most=settings.numbers_most,
             profile_id=settings.telnyx_profile_id,
+        )
+        releaser = Releaser(
+            runtime.database,
+            provider,
+            settings.patience,
+            lease_s=lease_s,
+            keep_last=settings.keep_last_number,
         )
         runtime.hear(HANDLERS)
         for lane in range(LANES):
             runtime.work(f"provision {lane}", provisioner.step, idle_s=0.5)
+        runtime.work("release", releaser.step, idle_s=0.5)
 
     run("provisioner", settings, wire)
 

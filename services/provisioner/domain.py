@@ -10,6 +10,7 @@ from shared.rules.hours import Window
 
 Step = Literal[
     "waiting",  # for its use case to be registered
+    "place",  # for one of its use case's places
     "search",
     "order",
     "ordered",  # the provider has the order, and works on it
@@ -20,6 +21,8 @@ Step = Literal[
     "failed",
 ]
 SETTLED: tuple[Step, ...] = ("complete", "failed")
+BUYING: tuple[Step, ...] = ("search", "order", "ordered")
+"""An order holds a place on its use case in these; later the number that it bought does."""
 
 Carrier = Literal["att", "tmobile", "verizon"]
 CARRIERS: tuple[Carrier, ...] = ("att", "tmobile", "verizon")
@@ -28,6 +31,20 @@ CARRIER_NAMES: dict[Carrier, str] = {
     "tmobile": "T-Mobile",
     "verizon": "Verizon",
 }
+
+# How a number stands that a campaign was launched with.
+Standing = Literal[
+    "ready",  # confirmed, as far as anybody knows: it is in nobody's books, or theirs say so
+    "unconfirmed",
+    "taken back",  # it was on its way back to the provider, and is to be put on its use case again
+    "given back",
+]
+
+RETRY_MOST_S = 60.0
+AFTER_MOST_S = 600.0
+"""A provider that asks for more patience than this is asked again all the same."""
+FAST_FOR_S = 60.0
+"""Most numbers are confirmed within a minute; until then it is worth looking often."""
 
 # How far the purchase of one certain number has come. It is what keeps a lost answer from buying
 # a second number: a number can be sold once only, so the same one is asked for until the answer
@@ -93,6 +110,8 @@ class Order:
     asked_at: datetime | None = None
     provider_order_id: str | None = None
     purchased_at: datetime | None = None
+    archived: bool = False
+    """Its campaign is over: what is under way is brought to an end."""
     error: str | None = None
     """What went wrong last, for people."""
 
@@ -108,6 +127,11 @@ class Order:
         if not codes:
             return (Search(None, nearby=False),)
         return (*(Search(code, nearby=False) for code in codes), Search(codes[0], nearby=True))
+
+    @property
+    def may_have_bought(self) -> bool:
+        """Whether its number may turn out to be ours although nobody has said so."""
+        return self.number is not None and self.purchased_at is None and self.ask != "new"
 
     @property
     def found_nearby(self) -> bool:
@@ -127,9 +151,33 @@ class Patience:
     """How long a purchase whose answer was lost is looked for before it is made again."""
     limit_s: float
     """From the launch until the carriers must have confirmed."""
+    rest_s: float = 24 * 3600
+    """From the archive of the last campaign on a number until it is given back: receipts and
+    answers still come."""
+
+    def poll_after_s(self, waited_s: float) -> float:
+        """Until the next look: soon at first, then ever later."""
+        if waited_s < FAST_FOR_S:
+            return self.poll_s
+        return min(max(self.poll_s, waited_s / 10), self.poll_most_s)
+
+    def again_after_s(self, tries: int, luck: float, after_s: float | None = None) -> float:
+        """Until the next try after a fault: later each time, and not all at once. `after_s`: what
+        the provider said itself."""
+        delay_s = min(RETRY_MOST_S, self.poll_s * 2.0 ** min(tries, 16)) * (0.5 + luck / 2)
+        return delay_s if after_s is None else max(delay_s, min(after_s, AFTER_MOST_S))
 
 
-# --- acts: what is to be done next. One call to the provider each, but for the last two. ---------
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something came of an act, how long to wait, and a draw from [0, 1)."""
+
+    now: datetime
+    patience: Patience
+    luck: float
+
+
+# --- acts: what is to be done next. One call to the provider each, but for the last four. --------
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +235,11 @@ class AskCarriers:
 
 
 @dataclass(frozen=True, slots=True)
+class TakePlace:
+    """Take one of the use case's places, if one is free."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Nothing can be done yet."""
 
@@ -196,7 +249,15 @@ class GiveUp:
     """The time is up."""
 
 
-Act = Search | Buy | LookUp | SeeOrder | SetProfile | Attach | AskCarriers | Wait | GiveUp
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """The campaign was archived."""
+
+
+Act = (
+    Search | Buy | LookUp | SeeOrder | SetProfile | Attach | AskCarriers
+    | TakePlace | Wait | GiveUp | Drop
+)  # fmt: skip
 
 
 # --- answers: what came of an act ----------------------------------------------------------------
@@ -257,7 +318,18 @@ class Unclear:
     reason: str
 
 
-Answer = Found | Ordered | Absent | Done | CarriersSaid | Refused | NotTaken | Unclear
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How a use case's places stand, while nobody else can take one."""
+
+    held: int
+    """By numbers that are on it, and by orders that will bring one."""
+    most: int
+    leaving: bool
+    """Whether one of them is on its way out, so that it is worth waiting."""
+
+
+Answer = Found | Ordered | Absent | Done | CarriersSaid | Room | Refused | NotTaken | Unclear
 
 
 def seconds(later: datetime, earlier: datetime) -> float:

@@ -2,33 +2,47 @@
 
 from collections.abc import Sequence
 
-from services.provisioner import store
 from services.provisioner.domain import Launch
 from services.provisioner.steps import open_order
+from services.provisioner.store import campaigns, numbers, orders
 from shared.consumer import Handlers
 from shared.database import Transaction
-from shared.events import CampaignLaunched, UseCaseRegistered, WindowChanged
+from shared.events import CampaignArchived, CampaignLaunched, UseCaseRegistered, WindowChanged
 from shared.ids import new_id
 
 
 async def remember_use_cases(tx: Transaction, events: Sequence[UseCaseRegistered]) -> None:
     """Know them, and let the campaigns that were launched before them go on."""
-    await store.put_use_cases(tx.sql, events)
+    await campaigns.put_use_cases(tx.sql, events)
     keys = {(event.org_id, event.use_case_id) for event in events}
-    await store.wake_waiting(tx.sql, keys, await tx.now())
+    await orders.wake_waiting(tx.sql, keys, await tx.now())
+
+
+async def archive_campaigns(tx: Transaction, events: Sequence[CampaignArchived]) -> None:
+    """Their orders end, and what they leave behind is looked at; a launch may still come."""
+    archived_at = {
+        (event.org_id, event.campaign_id): event.archived_at for event in reversed(events)
+    }
+    await campaigns.archive(tx.sql, archived_at)
+    now = await tx.now()
+    left = await orders.archive(tx.sql, archived_at, now)
+    await numbers.consider(tx.sql, left, now)
 
 
 async def open_orders(tx: Transaction, events: Sequence[CampaignLaunched]) -> None:
     """An order for each campaign, once; what a second launch of it says changes nothing."""
     first = {(event.org_id, event.campaign_id): event for event in reversed(events)}
     launched = [first[key] for key in sorted(first)]
-    known = await store.use_cases(tx.sql, {(event.org_id, event.use_case_id) for event in launched})
-    unconfirmed = await store.unconfirmed(
+    archived = await campaigns.meet(tx.sql, set(first))
+    known = await campaigns.use_cases(
+        tx.sql, {(event.org_id, event.use_case_id) for event in launched}
+    )
+    standings = await numbers.standings(
         tx.sql, {(event.org_id, event.number) for event in launched if event.number is not None}
     )
-    await store.put_windows(tx.sql, launched)
+    await campaigns.put_windows(tx.sql, launched)
     # An edit may have come before its launch.
-    windows = await store.windows(tx.sql, set(first))
+    windows = await campaigns.windows(tx.sql, set(first))
     now = await tx.now()
     opened = [
         open_order(
@@ -45,24 +59,34 @@ async def open_orders(tx: Transaction, events: Sequence[CampaignLaunched]) -> No
                 launched_at=now,
             ),
             use_case=known.get((event.org_id, event.use_case_id)),
-            confirmed=(event.org_id, event.number) not in unconfirmed,
+            standing=standings.get((event.org_id, event.number or ""), "ready"),
+            archived=(event.org_id, event.campaign_id) in archived,
             now=now,
         )
         for event in launched
     ]
-    added = await store.add_orders(tx.sql, [one.order for one in opened])
-    for one in opened:
-        if one.order.order_id in added:
-            tx.tell(*one.told)
+    added = await orders.add(tx.sql, [one.order for one in opened])
+    fresh = [one for one in opened if one.order.order_id in added]
+    wanted = {
+        (one.order.launch.org_id, one.order.number)
+        for one in fresh
+        if one.order.number is not None and not one.order.archived
+    }
+    returning = {key for key in wanted if standings.get(key) == "taken back"}
+    await numbers.take_back(tx.sql, returning, now)
+    for one in fresh:
+        tx.tell(*one.told)
 
 
 async def change_windows(tx: Transaction, events: Sequence[WindowChanged]) -> None:
     """What the admin is told at the end names the window as it is by then."""
-    await store.put_windows(tx.sql, events)
+    await campaigns.put_windows(tx.sql, events)
 
 
 HANDLERS: Handlers = {
     UseCaseRegistered: remember_use_cases,
+    # In a batch archives come first: the place that they give back may be wanted by a launch.
+    CampaignArchived: archive_campaigns,
     CampaignLaunched: open_orders,
     WindowChanged: change_windows,
 }

@@ -11,6 +11,24 @@ def no_number(order: Order) -> str:
     return f"No number is for sale in area code {_listed(order.launch.area_codes)} or nearby."
 
 
+def no_place(most: int) -> str:
+    return (
+        f"The use case has {most} numbers already, as many as the carriers allow. "
+        "Archive a few old campaigns, then clone this one."
+    )
+
+
+def archived(order: Order) -> str:
+    missing = "it had a number" if order.purchased_at is None else "all carriers had confirmed it"
+    return f"The campaign was archived before {missing}."
+
+
+GIVEN_BACK = (
+    "The number was given back when the last campaign on it was archived. "
+    "Clone the campaign instead: its clone gets a number of its own."
+)
+
+
 def from_nearby(order: Order) -> str | None:
     if not order.found_nearby:
         return None

@@ -30,7 +30,26 @@ class Settings(CommonSettings):
         72 * 3600, gt=0, description="from the launch until a campaign counts as failed, seconds"
     )
 
+    numbers_most: int = Field(
+        49, ge=1, description="numbers on one use case at once, pending ones too"
+    )
+    release_after_s: float = Field(
+        24 * 3600,
+        ge=0,
+        description="from the archive of the last campaign on a number until it is given back, "
+        "seconds: receipts and answers still come",
+    )
+    keep_last_number: bool = Field(
+        False, description="keep a use case's last number: an empty use case may cost a fee"
+    )
+
     @property
     def patience(self) -> Patience:
         """All of the waiting in one value."""
-        return Patience(self.poll_s, self.poll_most_s, self.look_up_s, self.confirmation_limit_s)
+        return Patience(
+            self.poll_s,
+            self.poll_most_s,
+            self.look_up_s,
+            self.confirmation_limit_s,
+            self.release_after_s,
+        )

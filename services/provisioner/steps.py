@@ -8,10 +8,12 @@ between, the next replica goes on from the intent. A settled order never changes
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Literal
 
-from services.provisioner import reasons
+from services.provisioner import reasons, told
 from services.provisioner.domain import (
     CARRIERS,
+    FAST_FOR_S,
     SETTLED,
     Absent,
     Act,
@@ -22,38 +24,31 @@ from services.provisioner.domain import (
     Carrier,
     CarriersSaid,
     Done,
+    Drop,
     Found,
     GiveUp,
     Launch,
     LookUp,
+    Moment,
     NotTaken,
     Order,
     Ordered,
     Patience,
     Refused,
+    Room,
     Search,
     SeeOrder,
     SetProfile,
+    Standing,
     Step,
+    TakePlace,
     Unclear,
     UseCase,
     Wait,
     seconds,
 )
-from shared.events import (
-    CarrierAnswered,
-    Carriers,
-    CarrierState,
-    Event,
-    NumberProvisioned,
-    NumberPurchased,
-)
+from shared.events import CarrierState, Event
 
-RETRY_MOST_S = 60.0
-AFTER_MOST_S = 600.0
-"""A provider that asks for more patience than this is asked again all the same."""
-FAST_FOR_S = 60.0
-"""Most numbers are confirmed within a minute; until then it is worth looking often."""
 ROUNDS = 3
 """All area codes are searched so often before a campaign is told that there is no number."""
 REFUSALS_MOST = 5
@@ -73,44 +68,45 @@ class Followed:
     told: tuple[Event, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """When something came of an act, how long to wait, and a draw from [0, 1)."""
-
-    now: datetime
-    patience: Patience
-    luck: float
-
-
 def open_order(
-    order_id: str, launch: Launch, *, use_case: UseCase | None, confirmed: bool, now: datetime
+    order_id: str,
+    launch: Launch,
+    *,
+    use_case: UseCase | None,
+    standing: Standing = "ready",
+    archived: bool = False,
+    now: datetime,
 ) -> Followed:
     """The order of a campaign that was launched.
 
-    `confirmed`: for a campaign that has its number already, whether that is so at every carrier.
-    It is, as far as anybody knows, when a dedicated number or that of an earlier campaign is used;
-    only while our own books say otherwise the carriers are asked.
+    `standing`: how the number stands that it was launched with, if it was. `archived`: that was
+    heard before the launch.
     """
     pending = CarrierState(state="pending", at=now)
     order = Order(
         order_id=order_id,
         launch=launch,
         use_case=use_case,
-        step="waiting" if use_case is None else "search",
+        step="waiting" if use_case is None else "place",
         step_since=now,
         carriers=dict.fromkeys(CARRIERS, pending),
         due_at=now,
+        archived=archived,
     )
     if launch.number is None:
         return Followed(order)
-    order = replace(order, step="confirm", number=launch.number, purchased_at=now)
-    told = (_purchased(order, now),)
-    if not confirmed:
-        return Followed(order, told)
+    if standing == "given back":
+        return _settle(order, "failed", now, reasons.GIVEN_BACK)
+    order = replace(order, number=launch.number, purchased_at=now)
+    purchased = (told.purchased(order, now),)
+    if standing == "taken back":
+        return Followed(order, purchased)
+    if standing == "unconfirmed":
+        return Followed(replace(order, step="confirm"), purchased)
     yes = CarrierState(state="confirmed", at=now)
     order = replace(order, carriers=dict.fromkeys(CARRIERS, yes))
     settled = _settle(order, "complete", now, "It was launched with its number: nothing to buy.")
-    return Followed(settled.order, told + settled.told)
+    return Followed(settled.order, purchased + settled.told)
 
 
 def with_profile(order: Order, profile_id: str | None) -> Order:
@@ -124,6 +120,8 @@ def with_profile(order: Order, profile_id: str | None) -> Order:
 def next_act(order: Order, now: datetime, patience: Patience) -> Act:
     """What to do for an order that is due."""
     assert order.step not in SETTLED
+    if order.archived:
+        return Drop()
     if seconds(now, order.launch.launched_at) >= patience.limit_s:
         return GiveUp()
     if order.step == "confirm":
@@ -131,7 +129,9 @@ def next_act(order: Order, now: datetime, patience: Patience) -> Act:
     use_case = order.use_case
     if use_case is None:
         return Wait()
-    if order.step in ("waiting", "search"):
+    if order.step in ("waiting", "place"):
+        return TakePlace()
+    if order.step == "search":
         return order.preferences[order.preference]
     if order.step == "order":
         if order.ask in ("new", "doubted"):
@@ -148,8 +148,10 @@ def intend(order: Order, act: Act, now: datetime) -> Order:
     """The order as it is to be committed before the act is done."""
     if isinstance(act, Buy):
         return replace(order, ask="asked" if order.ask == "new" else "asked again", asked_at=now)
-    if isinstance(act, Search) and order.step == "waiting":
-        return replace(order, step="search", step_since=now)
+    if isinstance(act, TakePlace) and order.step == "waiting":
+        return replace(order, step="place", step_since=now)
+    if isinstance(act, Attach):
+        return replace(order, asked_at=now)
     return order
 
 
@@ -161,6 +163,10 @@ def follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
     match act, answer:
         case GiveUp(), _:
             return _settle(order, "failed", moment.now, reasons.late(order, moment.patience))
+        case Drop(), _:
+            return _settle(order, "failed", moment.now, reasons.archived(order))
+        case TakePlace(), Room():
+            return _placed(order, answer, moment)
         case Wait(), _:
             return Followed(_poll(order, moment))
         case Buy(), NotTaken(reason, after_s):
@@ -177,7 +183,8 @@ def follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
         case SetProfile(), Done():
             return Followed(_to(order, "attach", moment.now))
         case Attach(), Done():
-            return Followed(_poll(_to(order, "confirm", moment.now), moment))
+            attached = replace(order, asked_at=None)
+            return Followed(_poll(_to(attached, "confirm", moment.now), moment))
         case SetProfile() | Attach(), Refused(reason) if order.refusals + 1 >= REFUSALS_MOST:
             return _settle(order, "failed", moment.now, f"The provider refused it: {reason}")
         case AskCarriers(), CarriersSaid():
@@ -195,7 +202,18 @@ def follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
             return Followed(_again(order, moment, "the provider does not know of it (yet)"))
 
 
-# --- finding and buying a number -----------------------------------------------------------------
+# --- a place on the use case, and a number for it ------------------------------------------------
+
+
+def _placed(order: Order, room: Room, moment: Moment) -> Followed:
+    if room.held < room.most:
+        if order.number is not None:
+            return Followed(_bought(order, moment))
+        return Followed(_to(order, "search", moment.now))
+    if room.leaving:
+        waiting = replace(_poll(order, moment), error="waits for a place on its use case")
+        return Followed(waiting)
+    return _settle(order, "failed", moment.now, reasons.no_place(room.most))
 
 
 def _found(order: Order, numbers: Sequence[str], moment: Moment) -> Followed:
@@ -259,10 +277,14 @@ def _ordered(order: Order, answer: Ordered, moment: Moment) -> Followed:
     if answer.state == "pending":
         waiting = order if order.step == "ordered" else _to(order, "ordered", moment.now)
         return Followed(_poll(waiting, moment))
+    order = replace(_bought(order, moment), purchased_at=moment.now, candidates=(), asked_at=None)
+    return Followed(order, (told.purchased(order, moment.now),))
+
+
+def _bought(order: Order, moment: Moment) -> Order:
+    """Go on with a number that is ours."""
     has_profile = order.use_case is not None and order.use_case.messaging_profile_id is not None
-    order = _to(order, "profile" if has_profile else "attach", moment.now)
-    order = replace(order, purchased_at=moment.now, candidates=())
-    return Followed(order, (_purchased(order, moment.now),))
+    return _to(order, "profile" if has_profile else "attach", moment.now)
 
 
 # --- confirming it -------------------------------------------------------------------------------
@@ -277,7 +299,7 @@ def _heard(order: Order, said: CarriersSaid, moment: Moment) -> Followed:
             reason = reasons.short(said.reason) if state == "refused" and said.reason else None
             fresh[carrier] = CarrierState(state=state, at=moment.now, reason=reason)
     order = replace(order, carriers={**order.carriers, **fresh})
-    told = tuple(_answered(order, carrier) for carrier in fresh)
+    answers = tuple(told.answered(order, carrier) for carrier in fresh)
     states = [order.carriers[carrier].state for carrier in CARRIERS]
     if "refused" in states:
         settled = _settle(order, "failed", moment.now, reasons.refused(order))
@@ -285,14 +307,13 @@ def _heard(order: Order, said: CarriersSaid, moment: Moment) -> Followed:
         settled = _settle(order, "complete", moment.now, reasons.from_nearby(order))
     else:
         settled = Followed(_poll(order, moment))
-    return Followed(settled.order, told + settled.told)
+    return Followed(settled.order, answers + settled.told)
 
 
 def _not_attached(order: Order, moment: Moment) -> Order:
-    # What was attached a moment ago may not be shown yet; a number that is not ours to attach
-    # (the campaign came with it) is only ever asked after.
-    lost = seconds(moment.now, order.step_since) >= FAST_FOR_S
-    if lost and order.launch.number is None:
+    # What was attached a moment ago may not be shown yet. The campaign that bought the number may
+    # have been archived on the way, so a later one on it puts it on its use case too.
+    if seconds(moment.now, order.step_since) >= FAST_FOR_S and order.use_case is not None:
         return _to(order, "attach", moment.now)
     return replace(_poll(order, moment), error="the provider shows the number on no use case")
 
@@ -306,69 +327,22 @@ def _to(order: Order, step: Step, now: datetime) -> Order:
 
 def _poll(order: Order, moment: Moment) -> Order:
     """Look again: often at first, then ever more rarely."""
-    patience = moment.patience
-    waited_s = seconds(moment.now, order.step_since)
-    delay_s = patience.poll_s
-    if waited_s >= FAST_FOR_S:
-        delay_s = min(max(delay_s, waited_s / 10), patience.poll_most_s)
+    delay_s = moment.patience.poll_after_s(seconds(moment.now, order.step_since))
     return replace(order, tries=0, error=None, due_at=moment.now + timedelta(seconds=delay_s))
 
 
 def _again(order: Order, moment: Moment, why: str, after_s: float | None = None) -> Order:
-    """Try again after a fault, later each time, and not all at once."""
-    doubled_s = moment.patience.poll_s * 2 ** min(order.tries, 16)
-    delay_s = min(RETRY_MOST_S, doubled_s) * (0.5 + moment.luck / 2)
-    if after_s is not None:
-        delay_s = max(delay_s, min(after_s, AFTER_MOST_S))
+    """Try again after a fault."""
+    delay_s = moment.patience.again_after_s(order.tries, moment.luck, after_s)
     due_at = moment.now + timedelta(seconds=delay_s)
     return replace(order, tries=order.tries + 1, error=why, due_at=due_at)
 
 
-def _settle(order: Order, outcome: Step, now: datetime, reason: str | None) -> Followed:
-    assert outcome in ("complete", "failed")
+def _settle(
+    order: Order, outcome: Literal["complete", "failed"], now: datetime, reason: str | None
+) -> Followed:
     order = replace(order, step=outcome, step_since=now, error=reason, due_at=None)
-    launch = order.launch
-    event = NumberProvisioned(
-        org_id=launch.org_id,
-        campaign_id=launch.campaign_id,
-        name=launch.name,
-        number=order.number if order.purchased_at is not None else None,
-        outcome=outcome,
-        carriers=Carriers(
-            att=order.carriers["att"],
-            tmobile=order.carriers["tmobile"],
-            verizon=order.carriers["verizon"],
-        ),
-        reason=None if reason is None else reasons.short(reason),
-        launched_by=launch.launched_by,
-        window=launch.window,
-        took_s=max(0.0, seconds(now, launch.launched_at)),
-    )
-    return Followed(order, (event,))
-
-
-def _purchased(order: Order, now: datetime) -> NumberPurchased:
-    return NumberPurchased(
-        org_id=order.launch.org_id,
-        campaign_id=order.launch.campaign_id,
-        use_case_id=order.launch.use_case_id,
-        number=_number(order),
-        purchased_at=now,
-    )
-
-
-def _answered(order: Order, carrier: Carrier) -> CarrierAnswered:
-    state = order.carriers[carrier]
-    assert state.state != "pending"
-    return CarrierAnswered(
-        org_id=order.launch.org_id,
-        campaign_id=order.launch.campaign_id,
-        number=_number(order),
-        carrier=carrier,
-        answer=state.state,
-        reason=state.reason,
-        answered_at=state.at,
-    )
+    return Followed(order, (told.provisioned(order, outcome, reason, now),))
 
 
 def _number(order: Order) -> str:

@@ -7,28 +7,32 @@ import time
 import structlog
 from prometheus_client import Counter
 
-from services.provisioner import store
 from services.provisioner.domain import (
+    BUYING,
     Act,
     Answer,
     AskCarriers,
     Attach,
     Buy,
     Done,
+    Drop,
     GiveUp,
     LookUp,
+    Moment,
     NotTaken,
     Order,
     Patience,
     Search,
     SeeOrder,
     SetProfile,
+    TakePlace,
     Unclear,
     Wait,
 )
 from services.provisioner.providers import NumberProvider
-from services.provisioner.steps import Moment, follow, intend, next_act, with_profile
-from shared.database import PASSING, Database
+from services.provisioner.steps import Followed, follow, intend, next_act, with_profile
+from services.provisioner.store import numbers, orders
+from shared.database import PASSING, Database, Transaction
 from shared.events import NumberProvisioned, NumberPurchased
 from shared.ids import new_id
 
@@ -50,14 +54,17 @@ class Provisioner:
         patience: Patience,
         *,
         lease_s: float,
+        numbers_most: int = 49,
         profile_id: str | None = None,
     ) -> None:
         """`lease_s`: longer than one act can take; after it another worker takes an order up.
+        `numbers_most`: on one use case at once, pending ones too.
         `profile_id`: the messaging profile where a use case names none."""
         self._database = database
         self._provider = provider
         self._patience = patience
         self._lease_s = lease_s
+        self._numbers_most = numbers_most
         self._profile_id = profile_id
 
     async def step(self) -> bool:
@@ -82,14 +89,14 @@ class Provisioner:
     async def _claim(self, lease: str) -> list[tuple[Order, Act]]:
         async with self._database.transaction() as tx:
             now = await tx.now()
-            due = await store.lease_due(
+            due = await orders.lease_due(
                 tx.sql, now=now, lease=lease, lease_s=self._lease_s, most=ORDERS_MOST
             )
             due = [with_profile(order, self._profile_id) for order in due]
             acts = [next_act(order, now, self._patience) for order in due]
             intents = [intend(order, act, now) for order, act in zip(due, acts, strict=True)]
             if intents:
-                await store.put_intents(tx.sql, intents)
+                await orders.put_intents(tx.sql, intents)
         return list(zip(intents, acts, strict=True))
 
     async def _do(self, order: Order, act: Act, lease: str, started: float) -> bool:
@@ -124,20 +131,22 @@ class Provisioner:
                 return await provider.attach(number, provider_campaign_id)
             case AskCarriers(number):
                 return await provider.ask_carriers(number)
-            case Wait() | GiveUp():
+            case TakePlace() | Wait() | GiveUp() | Drop():
                 return Done()
 
     async def _record(self, order: Order, act: Act, answer: Answer, lease: str) -> bool:
         async with self._database.transaction() as tx:
+            if isinstance(act, TakePlace):
+                answer = await numbers.room(tx.sql, order, self._numbers_most)
             now = await tx.now()
             moment = Moment(now, self._patience, random.random())
             followed = follow(order, act, answer, moment)
-            if not await store.put_order(tx.sql, followed.order, lease):
+            archived = await orders.put(tx.sql, followed.order, lease, now)
+            if archived is None:
                 # Another worker has it by now, and finds out by itself what came of this act.
                 log.warning("result came too late", act=type(act).__name__)
                 return False
-            if any(isinstance(event, NumberPurchased) for event in followed.told):
-                await store.put_number(tx.sql, followed.order)
+            await _book(tx, order, followed, archived=archived)
             tx.tell(*followed.told)
         if followed.order.step != order.step:
             log.info("step", step=followed.order.step, number=followed.order.number)
@@ -145,3 +154,20 @@ class Provisioner:
             if isinstance(event, NumberProvisioned):
                 SETTLED.labels(event.outcome).inc()
         return followed.order.due_at is not None and followed.order.due_at <= now
+
+
+async def _book(tx: Transaction, before: Order, followed: Followed, *, archived: bool) -> None:
+    """What an order's step means for its number, and for the places on its use case."""
+    order, launch, now = followed.order, followed.order.launch, await tx.now()
+    if any(isinstance(event, NumberPurchased) for event in followed.told):
+        await numbers.book(tx.sql, order)
+    elif before.step == "place" and order.step in ("profile", "attach"):
+        await numbers.put_on_again(tx.sql, order)
+    if order.due_at is not None:
+        return
+    if order.may_have_bought:
+        await numbers.seek(tx.sql, order, now)
+    if order.purchased_at is None and before.step in BUYING:
+        await numbers.wake_for_places(tx.sql, launch.org_id, launch.use_case_id, now)
+    if order.purchased_at is not None and order.number is not None and archived:
+        await numbers.consider(tx.sql, {(launch.org_id, order.number)}, now)

@@ -25,16 +25,19 @@ from services.provisioner.domain import (
     Done,
     Found,
     LookUp,
+    Moment,
     NotTaken,
     Ordered,
     Patience,
     Refused,
+    Room,
     Search,
     SeeOrder,
     SetProfile,
+    TakePlace,
     Unclear,
 )
-from services.provisioner.steps import Moment, follow, intend, next_act, open_order
+from services.provisioner.steps import follow, intend, next_act, open_order
 from shared.events import Event, NumberProvisioned, NumberPurchased
 from tests.unit.test_provisioner_steps import NOW, USE_CASE, launch
 
@@ -82,6 +85,8 @@ class World:
 
     def do(self, act: Act, listed_after_s: float) -> Answer:
         match act:
+            case TakePlace():
+                return Room(48, 49, leaving=False)
             case Search():
                 stock = [f"+1212555{index:04}" for index in range(12)]
                 return Found(tuple(number for number in stock if number not in self.sold))
@@ -117,7 +122,7 @@ class Story(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
-        self.order = open_order("o1", launch(), use_case=USE_CASE, confirmed=True, now=NOW).order
+        self.order = open_order("o1", launch(), use_case=USE_CASE, now=NOW).order
         self.told: list[Event] = []
 
     def begin(self) -> Act:
@@ -242,7 +247,7 @@ def test_a_first_request_that_lands_late_and_is_listed_late_is_found_in_the_end(
     turned_away: int,
 ) -> None:
     story = Story()
-    story.all_goes_well(steps=1, luck=0, listed_after_s=0)
+    story.all_goes_well(steps=2, luck=0, listed_after_s=0)
     story.the_purchase_meets_trouble(Unclear("reset"))
     while story.order.ask == "asked":
         story.all_goes_well(steps=1, luck=0, listed_after_s=0)

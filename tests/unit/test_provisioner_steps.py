@@ -19,14 +19,17 @@ from services.provisioner.domain import (
     GiveUp,
     Launch,
     LookUp,
+    Moment,
     NotTaken,
     Order,
     Ordered,
     Patience,
     Refused,
+    Room,
     Search,
     SeeOrder,
     SetProfile,
+    TakePlace,
     Unclear,
     UseCase,
     Wait,
@@ -34,7 +37,6 @@ from services.provisioner.domain import (
 from services.provisioner.steps import (
     REFUSALS_MOST,
     Followed,
-    Moment,
     follow,
     intend,
     next_act,
@@ -75,10 +77,11 @@ def launch(**changes: Any) -> Launch:
 
 
 def order(**changes: Any) -> Order:
+    """As it is once it has its place, if its use case is known."""
     known = changes.pop("use_case", USE_CASE)
-    opened = open_order("o1", changes.pop("launch", launch()), use_case=known, confirmed=True,
-                        now=NOW)  # fmt: skip
-    return replace(opened.order, **changes)
+    opened = open_order("o1", changes.pop("launch", launch()), use_case=known, now=NOW).order
+    step = "waiting" if known is None else "search"
+    return replace(opened, **{"step": step, **changes})
 
 
 def buying(**changes: Any) -> Order:
@@ -97,8 +100,9 @@ def wait_s(followed: Followed, s: float = 0) -> float:
 
 
 def test_an_order_goes_from_search_to_complete() -> None:
-    current, acts = order(), []
+    current, acts = order(step="place"), []
     answers: list[Answer] = [
+        Room(48, 49, leaving=False),
         Found((NUMBER,)),
         Ordered("po1", "pending"),
         Ordered("po1", "success"),
@@ -114,6 +118,7 @@ def test_an_order_goes_from_search_to_complete() -> None:
         current = followed.order
         told += followed.told
     assert acts == [
+        TakePlace(),
         Search("212", nearby=False),
         Buy(NUMBER, "o1-1", "profile"),
         SeeOrder("po1"),
@@ -140,8 +145,8 @@ def test_without_its_use_case_an_order_waits() -> None:
     assert next_act(waiting, NOW, PATIENCE) == Wait()
     known = replace(waiting, use_case=USE_CASE)
     act = next_act(known, NOW, PATIENCE)
-    assert act == Search("212", nearby=False)
-    assert intend(known, act, NOW).step == "search"
+    assert act == TakePlace()
+    assert intend(known, act, NOW).step == "place"
 
 
 def test_without_a_profile_of_its_own_a_use_case_takes_the_default_or_none() -> None:
@@ -335,8 +340,8 @@ def test_a_number_that_fell_off_its_use_case_is_attached_again() -> None:
     confirming = order(step="confirm", number=NUMBER, purchased_at=NOW)
     assert after(confirming, AskCarriers(NUMBER), Absent(), s=10).order.step == "confirm"
     assert after(confirming, AskCarriers(NUMBER), Absent(), s=61).order.step == "attach"
-    given = replace(confirming, launch=launch(number=NUMBER))
-    assert after(given, AskCarriers(NUMBER), Absent(), s=61).order.step == "confirm"
+    unknown = replace(confirming, use_case=None)
+    assert after(unknown, AskCarriers(NUMBER), Absent(), s=61).order.step == "confirm"
 
 
 @pytest.mark.parametrize(
@@ -363,9 +368,9 @@ def test_the_time_limit_ends_every_order(late: Order, reason: str) -> None:
 
 def test_a_campaign_that_came_with_a_number_is_complete_unless_our_books_say_otherwise() -> None:
     given = launch(number=NUMBER)
-    known = open_order("o1", given, use_case=None, confirmed=True, now=NOW)
+    known = open_order("o1", given, use_case=None, now=NOW)
     assert known.order.step == "complete"
     assert [type(event) for event in known.told] == [NumberPurchased, NumberProvisioned]
-    doubtful = open_order("o1", given, use_case=None, confirmed=False, now=NOW)
+    doubtful = open_order("o1", given, use_case=None, standing="unconfirmed", now=NOW)
     assert [type(event) for event in doubtful.told] == [NumberPurchased]
     assert next_act(doubtful.order, NOW, PATIENCE) == AskCarriers(NUMBER)

@@ -46,6 +46,15 @@ class NumberProvider(Protocol):
         """Put a number of ours on a use case; Done if it is on it already."""
         ...
 
+    async def detach(self, number: str) -> Done | Absent | Fault:
+        """Take a number of ours off its use case. Done: it is on its way; `ask_carriers` says when
+        it is off. Absent: it is on none."""
+        ...
+
+    async def give_back(self, number: str) -> Done | Absent | Fault:
+        """Let the provider have a number back for good. Absent: it is not ours (any more)."""
+        ...
+
     async def ask_carriers(self, number: str) -> CarriersSaid | Absent | Fault:
         """What each carrier says about a number; Absent: it is on no use case."""
         ...

@@ -62,6 +62,11 @@ class _NumberOrderList(BaseModel):
 class _OwnedNumber(BaseModel):
     id: str = Named(min_length=1)
     phone_number: str
+    status: str | None = None
+
+
+class _OwnedNumberAnswer(BaseModel):
+    data: _OwnedNumber
 
 
 class _OwnedNumberList(BaseModel):
@@ -175,14 +180,10 @@ class Telnyx:
         return answer
 
     async def set_profile(self, number: str, messaging_profile_id: str) -> Done | Absent | Fault:
-        """By the number's own id, which is not the one that its order shows."""
-        query = [("filter[phone_number]", number.removeprefix("+"))]
-        found = await self._call("GET", "phone_numbers", _OwnedNumberList, query=query)
-        if not isinstance(found, _OwnedNumberList):
-            return found
-        ours = next((item for item in found.data if item.phone_number == number), None)
-        if ours is None:
-            return Absent()
+        """A setting of the number itself."""
+        ours = await self._owned(number)
+        if not isinstance(ours, _OwnedNumber):
+            return ours
         answer = await self._call(
             "PATCH",
             f"phone_numbers/{ours.id}/messaging",
@@ -204,6 +205,8 @@ class Telnyx:
         if isinstance(answer, Refused):
             # Which code says "it is on it already" is not documented, so look.
             there = await self._number_campaign(number)
+            if isinstance(there, _NumberCampaign) and there.assignment == "PENDING_UNASSIGNMENT":
+                return NotTaken("the number is still being taken off its use case")
             if isinstance(there, _NumberCampaign) and provider_campaign_id in (
                 there.campaign,
                 there.telnyx_campaign,
@@ -212,6 +215,32 @@ class Telnyx:
                 return Done()
             return answer if isinstance(there, _NumberCampaign | Absent | Refused) else there
         return Done() if isinstance(answer, _NumberCampaign) else _fault(answer)
+
+    async def detach(self, number: str) -> Done | Absent | Fault:
+        """The registry takes it off a moment after the answer (PENDING_UNASSIGNMENT)."""
+        path = f"10dlc/phone_number_campaigns/{number}"
+        answer = await self._call("DELETE", path, _NumberCampaign)
+        return Done() if isinstance(answer, _NumberCampaign) else answer
+
+    async def give_back(self, number: str) -> Done | Absent | Fault:
+        """Repeating it is safe: what is deleted is listed no more."""
+        ours = await self._owned(number)
+        if not isinstance(ours, _OwnedNumber):
+            return ours
+        answer = await self._call("DELETE", f"phone_numbers/{ours.id}", _OwnedNumberAnswer)
+        if not isinstance(answer, _OwnedNumberAnswer):
+            return answer
+        if answer.data.status != "deleted":
+            return Unclear(f"the provider says that the number is {answer.data.status}")
+        return Done()
+
+    async def _owned(self, number: str) -> _OwnedNumber | Absent | Fault:
+        """A number of ours, with its own id, which is not the one that its order shows."""
+        query = [("filter[phone_number]", number.removeprefix("+"))]
+        found = await self._call("GET", "phone_numbers", _OwnedNumberList, query=query)
+        if not isinstance(found, _OwnedNumberList):
+            return found
+        return next((item for item in found.data if item.phone_number == number), Absent())
 
     async def ask_carriers(self, number: str) -> CarriersSaid | Absent | Fault:
         """Their mapping statuses; see `carriers_said`."""

@@ -1,46 +1,17 @@
-"""All SQL of the provisioner, each statement beside the function that runs it."""
+"""Orders, and each carrier's word on them."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from asyncpg import Record
 from asyncpg.pool import PoolConnectionProxy
 
 from services.provisioner.domain import Carrier, Launch, Order, UseCase
-from shared.events import (
-    CampaignLaunched,
-    CarrierState,
-    Person,
-    UseCaseRegistered,
-    WindowChanged,
-)
+from services.provisioner.store import campaigns
+from services.provisioner.store.keys import Key, columns_of
+from shared.events import CarrierState, Person
 from shared.rules.hours import Window
-
-Key = tuple[str, str]
-"""Organization, and an id within it."""
-
-
-# --- use cases -----------------------------------------------------------------------------------
-
-
-async def put_use_cases(sql: PoolConnectionProxy, events: Iterable[UseCaseRegistered]) -> None:
-    """Remember use cases as they were registered last."""
-    last = {(event.org_id, event.use_case_id): event for event in events}
-    rows = [last[key] for key in sorted(last)]
-    await sql.execute(
-        """
-        INSERT INTO use_cases (org_id, use_case_id, provider_campaign_id, messaging_profile_id)
-        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
-        ON CONFLICT (org_id, use_case_id) DO UPDATE SET
-            provider_campaign_id = excluded.provider_campaign_id,
-            messaging_profile_id = excluded.messaging_profile_id
-        """,
-        [row.org_id for row in rows],
-        [row.use_case_id for row in rows],
-        [row.provider_campaign_id for row in rows],
-        [row.messaging_profile_id for row in rows],
-    )
 
 
 async def wake_waiting(sql: PoolConnectionProxy, keys: Collection[Key], now: datetime) -> None:
@@ -52,111 +23,31 @@ async def wake_waiting(sql: PoolConnectionProxy, keys: Collection[Key], now: dat
         WHERE orders.org_id = known.org_id AND orders.use_case_id = known.use_case_id
           AND step = 'waiting'
         """,
-        *_columns(keys),
+        *columns_of(keys),
         now,
     )
 
 
-async def use_cases(sql: PoolConnectionProxy, keys: Collection[Key]) -> dict[Key, UseCase]:
-    """Those of these use cases that are known."""
-    rows = await sql.fetch(
-        """
-        SELECT org_id, use_case_id, provider_campaign_id, messaging_profile_id
-        FROM unnest($1::text[], $2::text[]) AS wanted (org_id, use_case_id)
-        JOIN use_cases USING (org_id, use_case_id)
-        """,
-        *_columns(keys),
-    )
-    return {
-        (row["org_id"], row["use_case_id"]): UseCase(
-            row["provider_campaign_id"], row["messaging_profile_id"]
-        )
-        for row in rows
-    }
-
-
-# --- windows -------------------------------------------------------------------------------------
-
-
-async def put_windows(
-    sql: PoolConnectionProxy, events: Sequence[CampaignLaunched | WindowChanged]
-) -> None:
-    """Remember campaigns' windows, unless a later revision is known."""
-    await sql.executemany(
-        """
-        INSERT INTO windows AS known (org_id, campaign_id, revision, opens_at, closes_at)
-        VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (org_id, campaign_id) DO UPDATE
-        SET revision = excluded.revision, opens_at = excluded.opens_at,
-            closes_at = excluded.closes_at
-        WHERE known.revision < excluded.revision
-        """,
-        [
-            (
-                event.org_id,
-                event.campaign_id,
-                event.revision,
-                event.window.opens_at,
-                event.window.closes_at,
-            )
-            for event in events
-        ],
-    )
-
-
-async def windows(
-    sql: PoolConnectionProxy, keys: Collection[tuple[str, str]]
-) -> dict[tuple[str, str], Window]:
-    """The latest windows of these campaigns."""
-    rows = await sql.fetch(
-        """
-        SELECT org_id, campaign_id, opens_at, closes_at FROM windows
-        JOIN unnest($1::text[], $2::text[]) AS key (org_id, campaign_id)
-            USING (org_id, campaign_id)
-        """,
-        [org_id for org_id, _ in keys],
-        [campaign_id for _, campaign_id in keys],
-    )
-    return {
-        (row["org_id"], row["campaign_id"]): Window(row["opens_at"], row["closes_at"])
-        for row in rows
-    }
-
-
-# --- orders --------------------------------------------------------------------------------------
-
-
-async def unconfirmed(sql: PoolConnectionProxy, keys: Collection[Key]) -> set[Key]:
-    """Those of these numbers that are in our books, but not confirmed by all carriers."""
-    rows = await sql.fetch(
-        """
-        SELECT org_id, number FROM unnest($1::text[], $2::text[]) AS wanted (org_id, number)
-        JOIN orders USING (org_id, number) WHERE purchased_at IS NOT NULL
-        GROUP BY org_id, number HAVING NOT bool_or(step = 'complete')
-        """,
-        *_columns(keys),
-    )
-    return {(row["org_id"], row["number"]) for row in rows}
-
-
-async def add_orders(sql: PoolConnectionProxy, orders: Sequence[Order]) -> set[str]:
-    """Write fresh orders, one a campaign; the ids of those whose campaign had none."""
+async def add(sql: PoolConnectionProxy, orders: Sequence[Order]) -> set[str]:
+    """Write fresh orders, one a campaign that was met; the ids of those whose campaign had none."""
     rows = await sql.fetch(
         """
         INSERT INTO orders (
             org_id, order_id, campaign_id, use_case_id, name, launched_by_name,
             launched_by_email, area_codes, launched_number,
             launched_at, step, step_since, tries, refusals, error, preference, candidates,
-            number, purchase, ask, purchased_at, due_at)
+            number, purchase, ask, purchased_at, due_at, archived_at)
         SELECT org_id, order_id, campaign_id, use_case_id, name, launched_by_name,
             launched_by_email, string_to_array(area_codes, ' '), launched_number, launched_at,
-            step, step_since, 0, 0, error, 0, '{}', launched_number, 0, 'new', purchased_at, due_at
+            step, step_since, 0, 0, error, 0, '{}', launched_number, 0, 'new', purchased_at,
+            due_at, archived_at
         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
             $7::text[], $8::text[], $9::text[], $10::timestamptz[], $11::text[],
             $12::timestamptz[], $13::text[], $14::timestamptz[], $15::timestamptz[])
           AS fresh (org_id, order_id, campaign_id, use_case_id, name, launched_by_name,
             launched_by_email, area_codes, launched_number,
             launched_at, step, step_since, error, purchased_at, due_at)
+        JOIN campaigns USING (org_id, campaign_id)
         ORDER BY org_id, campaign_id
         ON CONFLICT (org_id, campaign_id) DO NOTHING
         RETURNING order_id
@@ -200,8 +91,8 @@ async def lease_due(
         now + timedelta(seconds=lease_s),
         most,
     )
-    known = await use_cases(sql, {(row["org_id"], row["use_case_id"]) for row in rows})
-    edited = await windows(sql, {(row["org_id"], row["campaign_id"]) for row in rows})
+    known = await campaigns.use_cases(sql, {(row["org_id"], row["use_case_id"]) for row in rows})
+    edited = await campaigns.windows(sql, {(row["org_id"], row["campaign_id"]) for row in rows})
     said = await _confirmations(sql, {(row["org_id"], row["order_id"]) for row in rows})
     return [
         _order(
@@ -233,15 +124,19 @@ async def put_intents(sql: PoolConnectionProxy, orders: Sequence[Order]) -> None
     )
 
 
-async def put_order(sql: PoolConnectionProxy, order: Order, lease: str) -> bool:
-    """Write an order and give its lease back; False, and nothing written, if that has run out."""
+async def put(sql: PoolConnectionProxy, order: Order, lease: str, now: datetime) -> bool | None:
+    """Write an order and give its lease back; whether its campaign is archived by now: then it is
+    due at once. None, and nothing written, if the lease has run out."""
     org_id = order.launch.org_id
-    status = await sql.execute(
+    row = await sql.fetchrow(
         """
         UPDATE orders SET step = $4, step_since = $5, tries = $6, refusals = $7, error = $8,
             preference = $9, candidates = $10, number = $11, purchase = $12, ask = $13,
-            asked_at = $14, provider_order_id = $15, purchased_at = $16, due_at = $17, lease = NULL
+            asked_at = $14, provider_order_id = $15, purchased_at = $16, lease = NULL,
+            due_at = CASE WHEN archived_at IS NULL OR $17::timestamptz IS NULL THEN $17
+                          ELSE $18 END
         WHERE org_id = $1 AND order_id = $2 AND lease = $3
+        RETURNING archived_at IS NOT NULL AS archived
         """,
         org_id,
         order.order_id,
@@ -260,31 +155,35 @@ async def put_order(sql: PoolConnectionProxy, order: Order, lease: str) -> bool:
         order.provider_order_id,
         order.purchased_at,
         order.due_at,
+        now,
     )
-    if status != "UPDATE 1":
-        return False
+    if row is None:
+        return None
     await _put_confirmations(sql, [order])
-    return True
+    return bool(row["archived"])
 
 
-async def put_number(sql: PoolConnectionProxy, order: Order) -> None:
-    """Book the number that an order has bought."""
-    await sql.execute(
+async def archive(
+    sql: PoolConnectionProxy, archived_at: Mapping[Key, datetime], now: datetime
+) -> set[Key]:
+    """Bring the orders of these campaigns to an end as soon as nobody is at them; the numbers that
+    the campaigns are on."""
+    keys = sorted(archived_at)
+    rows = await sql.fetch(
         """
-        INSERT INTO numbers (org_id, number, use_case_id, order_id, purchased_at)
-        VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (org_id, number) DO UPDATE SET use_case_id = excluded.use_case_id,
-            order_id = excluded.order_id, purchased_at = excluded.purchased_at
+        UPDATE orders SET archived_at = over.archived_at,
+            due_at = CASE WHEN due_at IS NOT NULL AND lease IS NULL THEN $4 ELSE due_at END
+        FROM unnest($1::text[], $2::text[], $3::timestamptz[])
+          AS over (org_id, campaign_id, archived_at)
+        WHERE orders.org_id = over.org_id AND orders.campaign_id = over.campaign_id
+          AND orders.archived_at IS NULL
+        RETURNING orders.org_id, orders.number, orders.purchased_at
         """,
-        order.launch.org_id,
-        order.number,
-        order.launch.use_case_id,
-        order.order_id,
-        order.purchased_at,
+        *columns_of(keys),
+        [archived_at[key] for key in keys],
+        now,
     )
-
-
-# --- confirmations -------------------------------------------------------------------------------
+    return {(row["org_id"], row["number"]) for row in rows if row["purchased_at"] is not None}
 
 
 async def _confirmations(
@@ -296,7 +195,7 @@ async def _confirmations(
         FROM unnest($1::text[], $2::text[]) AS wanted (org_id, order_id)
         JOIN confirmations USING (org_id, order_id)
         """,
-        *_columns(keys),
+        *columns_of(keys),
     )
     found: dict[str, dict[Carrier, CarrierState]] = defaultdict(dict)
     for row in rows:
@@ -325,14 +224,6 @@ async def _put_confirmations(sql: PoolConnectionProxy, orders: Sequence[Order]) 
         """,
         *(list(column) for column in zip(*rows, strict=True)),
     )
-
-
-# --- rows and values -----------------------------------------------------------------------------
-
-
-def _columns(keys: Collection[Key]) -> tuple[list[str], list[str]]:
-    ordered = sorted(keys)
-    return [first for first, _ in ordered], [second for _, second in ordered]
 
 
 def _order(
@@ -367,5 +258,6 @@ def _order(
         asked_at=row["asked_at"],
         provider_order_id=row["provider_order_id"],
         purchased_at=row["purchased_at"],
+        archived=row["archived_at"] is not None,
         error=row["error"],
     )

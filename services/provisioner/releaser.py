@@ -1,0 +1,140 @@
+"""Does what is due for numbers on their way back: claim, one call to the provider each, record."""
+
+import asyncio
+import random
+import time
+
+import structlog
+
+from services.provisioner.domain import (
+    Answer,
+    AskCarriers,
+    Done,
+    LookUp,
+    Moment,
+    NotTaken,
+    Patience,
+    Refused,
+    Unclear,
+)
+from services.provisioner.providers import NumberProvider
+from services.provisioner.release import (
+    Detach,
+    GiveBack,
+    LetGo,
+    Number,
+    ReleaseAct,
+    Use,
+    follow,
+    intend,
+    next_act,
+    use_of,
+)
+from services.provisioner.store import numbers
+from services.provisioner.worker import ACTS
+from shared.database import PASSING, Database
+from shared.ids import new_id
+
+NUMBERS_MOST = 10
+
+log = structlog.get_logger(__name__)
+
+
+class Releaser:
+    """A worker; any number of them may run, in any number of replicas."""
+
+    def __init__(
+        self,
+        database: Database,
+        provider: NumberProvider,
+        patience: Patience,
+        *,
+        lease_s: float,
+        keep_last: bool = False,
+    ) -> None:
+        """`lease_s`: longer than one act can take; after it another worker takes a number up.
+        `keep_last`: a use case's last number is not given back."""
+        self._database = database
+        self._provider = provider
+        self._patience = patience
+        self._lease_s = lease_s
+        self._keep_last = keep_last
+
+    async def step(self) -> bool:
+        """Do what is due for a few numbers, all at once; whether there may be more."""
+        lease = new_id()
+        started = time.monotonic()
+        claimed = await self._claim(lease)
+        done = await asyncio.gather(
+            *(self._do(number, act, lease, started) for number, act in claimed),
+            return_exceptions=True,
+        )
+        for (number, act), result in zip(claimed, done, strict=True):
+            if isinstance(result, PASSING) or not isinstance(result, Exception | bool):
+                raise result
+            if isinstance(result, Exception):
+                # Its lease runs out, and it comes up again; the others go on.
+                kind = type(act).__name__
+                log.error("release failed", number=number.number, act=kind, exc_info=result)
+        return len(claimed) == NUMBERS_MOST or True in done
+
+    async def _claim(self, lease: str) -> list[tuple[Number, ReleaseAct]]:
+        async with self._database.transaction() as tx:
+            now = await tx.now()
+            due = await numbers.lease_due(
+                tx.sql, now=now, lease=lease, lease_s=self._lease_s, most=NUMBERS_MOST
+            )
+            acts = [next_act(number, now, self._patience) for number in due]
+            intents = [intend(number, act, now) for number, act in zip(due, acts, strict=True)]
+            if intents:
+                await numbers.put_intents(tx.sql, intents)
+        return list(zip(intents, acts, strict=True))
+
+    async def _do(self, number: Number, act: ReleaseAct, lease: str, started: float) -> bool:
+        """One act; whether the number's next one is due at once."""
+        with structlog.contextvars.bound_contextvars(org_id=number.org_id):
+            # A process that was frozen since its claim must not take a number from a campaign that
+            # has come on it since.
+            if time.monotonic() - started >= self._lease_s:
+                log.warning("lease ran out before the call", act=type(act).__name__)
+                return False
+            answer = await self._answer(act)
+            ACTS.labels(type(act).__name__, type(answer).__name__).inc()
+            if isinstance(answer, NotTaken | Refused | Unclear):
+                log.warning("provider", act=type(act).__name__, answer=answer.reason)
+            return await self._record(number, act, answer, lease)
+
+    async def _answer(self, act: ReleaseAct) -> Answer:
+        match act:
+            case LookUp(reference):
+                return await self._provider.look_up(reference)
+            case Detach(number):
+                return await self._provider.detach(number)
+            case AskCarriers(number):
+                return await self._provider.ask_carriers(number)
+            case GiveBack(number):
+                return await self._provider.give_back(number)
+            case LetGo():
+                return Done()
+
+    async def _record(
+        self, number: Number, act: ReleaseAct, answer: Answer | Use, lease: str
+    ) -> bool:
+        async with self._database.transaction() as tx:
+            if isinstance(act, LetGo):
+                held = await numbers.held(tx.sql, number)
+                answer = use_of(number.number, held, keep_last=self._keep_last)
+            now = await tx.now()
+            moment = Moment(now, self._patience, random.random())
+            released = follow(number, act, answer, moment)
+            after = released.number
+            if not await numbers.put(tx.sql, after, lease):
+                # It was taken back, or another worker has it by now and finds out by itself.
+                log.warning("result came too late", act=type(act).__name__)
+                return False
+            if number.off_at is None and after.off_at is not None:
+                await numbers.wake_for_places(tx.sql, number.org_id, number.use_case_id, now)
+            tx.tell(*released.told)
+        if after.step != number.step:
+            log.info("number", step=after.step, number=after.number)
+        return after.due_at is not None and after.due_at <= now

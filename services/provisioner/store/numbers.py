@@ -1,0 +1,297 @@
+"""Numbers of ours: what holds them, the places that they have on use cases, their way back."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+from asyncpg.pool import PoolConnectionProxy
+
+from services.provisioner.domain import BUYING, Order, Room, Standing
+from services.provisioner.release import Held, Number, standing_of
+from services.provisioner.store.keys import Key, columns_of
+
+# --- numbers that campaigns are on ---------------------------------------------------------------
+
+
+async def standings(sql: PoolConnectionProxy, keys: Collection[Key]) -> dict[Key, Standing]:
+    """How those of these numbers stand that are in our books; from here on nobody lets them go."""
+    rows = await sql.fetch(
+        """
+        SELECT org_id, number, step, off_at IS NOT NULL AS is_off
+        FROM unnest($1::text[], $2::text[]) AS wanted (org_id, number)
+        JOIN numbers USING (org_id, number) ORDER BY org_id, number FOR UPDATE OF numbers
+        """,
+        *columns_of(keys),
+    )
+    known = {(row["org_id"], row["number"]): row for row in rows}
+    confirmed = await _confirmed(sql, known.keys())
+    return {
+        key: standing_of(row["step"], confirmed=key in confirmed, is_off=row["is_off"])
+        for key, row in known.items()
+    }
+
+
+async def _confirmed(sql: PoolConnectionProxy, keys: Collection[Key]) -> set[Key]:
+    rows = await sql.fetch(
+        """
+        SELECT DISTINCT org_id, number
+        FROM unnest($1::text[], $2::text[]) AS wanted (org_id, number)
+        JOIN numbers USING (org_id, number) JOIN orders USING (org_id, number)
+        WHERE orders.purchased_at IS NOT NULL AND orders.step = 'complete'
+          AND orders.step_since >= on_since
+        """,
+        *columns_of(keys),
+    )
+    return {(row["org_id"], row["number"]) for row in rows}
+
+
+async def book(sql: PoolConnectionProxy, order: Order) -> None:
+    """Write down the number that an order has bought; it has a place on its use case."""
+    await sql.execute(
+        """
+        INSERT INTO numbers (org_id, number, use_case_id, order_id, purchased_at, on_since, step,
+            step_since)
+        VALUES ($1, $2, $3, $4, $5, $5, 'held', $5)
+        ON CONFLICT (org_id, number) DO UPDATE SET use_case_id = excluded.use_case_id,
+            order_id = excluded.order_id, purchased_at = excluded.purchased_at,
+            on_since = excluded.on_since, step = excluded.step, step_since = excluded.step_since,
+            off_at = NULL, let_go_at = NULL, reference = NULL, tries = 0, error = NULL,
+            due_at = NULL, lease = NULL
+        """,
+        order.launch.org_id,
+        order.number,
+        order.launch.use_case_id,
+        order.order_id,
+        order.purchased_at,
+    )
+
+
+async def seek(sql: PoolConnectionProxy, order: Order, now: datetime) -> None:
+    """Look for a number that an order has perhaps bought before it came to its end."""
+    await sql.execute(
+        """
+        INSERT INTO numbers AS known (org_id, number, use_case_id, order_id, purchased_at, on_since,
+            step, step_since, off_at, let_go_at, reference, due_at)
+        VALUES ($1, $2, $3, $4, $5, $5, 'seek', $5, $5, $5, $6, $5)
+        ON CONFLICT (org_id, number) DO UPDATE SET use_case_id = excluded.use_case_id,
+            order_id = excluded.order_id, purchased_at = excluded.purchased_at,
+            on_since = excluded.on_since, step = excluded.step, step_since = excluded.step_since,
+            off_at = excluded.off_at, let_go_at = excluded.let_go_at,
+            reference = excluded.reference, tries = 0, error = NULL, due_at = excluded.due_at,
+            lease = NULL
+        -- A number is sold once: what we have by another order was not bought by this one.
+        WHERE known.step = 'gone'
+        """,
+        order.launch.org_id,
+        order.number,
+        order.launch.use_case_id,
+        order.order_id,
+        now,
+        order.reference,
+    )
+
+
+async def take_back(sql: PoolConnectionProxy, keys: Collection[Key], now: datetime) -> None:
+    """Hold numbers again that were on their way back; each still has, or will need, its place."""
+    await sql.execute(
+        """
+        UPDATE numbers SET step = 'held', step_since = $3, on_since = $3, let_go_at = NULL,
+            tries = 0, error = NULL, due_at = NULL, lease = NULL
+        FROM unnest($1::text[], $2::text[]) AS wanted (org_id, number)
+        WHERE numbers.org_id = wanted.org_id AND numbers.number = wanted.number
+        """,
+        *columns_of(keys),
+        now,
+    )
+
+
+async def consider(sql: PoolConnectionProxy, keys: Collection[Key], now: datetime) -> None:
+    """See soon whether these numbers are used still."""
+    await sql.execute(
+        """
+        UPDATE numbers SET due_at = $3, lease = NULL
+        FROM (
+            SELECT org_id, number FROM unnest($1::text[], $2::text[]) AS wanted (org_id, number)
+            JOIN numbers USING (org_id, number)
+            WHERE step = 'held' ORDER BY org_id, number FOR UPDATE OF numbers) AS left_behind
+        WHERE numbers.org_id = left_behind.org_id AND numbers.number = left_behind.number
+        """,
+        *columns_of(keys),
+        now,
+    )
+
+
+# --- places on a use case ------------------------------------------------------------------------
+
+
+async def room(sql: PoolConnectionProxy, order: Order, most: int) -> Room:
+    """How the places of the order's use case stand; until the end of the transaction nobody else
+    can take one. A number that the order has already is not counted."""
+    key = (order.launch.org_id, order.launch.use_case_id)
+    # A statement of its own: the count must see what was committed while this one waited.
+    await sql.execute(
+        "SELECT FROM use_cases WHERE org_id = $1 AND use_case_id = $2 FOR UPDATE", *key
+    )
+    row = await sql.fetchrow(
+        """
+        WITH numbers_on AS (
+            SELECT due_at FROM numbers WHERE org_id = $1 AND use_case_id = $2 AND off_at IS NULL
+              AND number IS DISTINCT FROM $3),
+        orders_on AS (
+            SELECT step, archived_at FROM orders
+            WHERE org_id = $1 AND use_case_id = $2 AND due_at IS NOT NULL)
+        SELECT (SELECT count(*) FROM numbers_on)
+                + (SELECT count(*) FROM orders_on WHERE step = ANY($4::text[])) AS held,
+            EXISTS (SELECT FROM numbers_on WHERE due_at IS NOT NULL)
+                OR EXISTS (SELECT FROM orders_on
+                           WHERE archived_at IS NOT NULL AND step NOT IN ('waiting', 'place'))
+                AS leaving
+        """,
+        *key,
+        order.number,
+        list(BUYING),
+    )
+    assert row is not None
+    return Room(row["held"], most, row["leaving"])
+
+
+async def put_on_again(sql: PoolConnectionProxy, order: Order) -> None:
+    """The number that was taken back has its place."""
+    await sql.execute(
+        """
+        UPDATE numbers SET off_at = NULL, on_since = $3
+        WHERE org_id = $1 AND number = $2 AND step = 'held'
+        """,
+        order.launch.org_id,
+        order.number,
+        order.step_since,
+    )
+
+
+async def wake_for_places(
+    sql: PoolConnectionProxy, org_id: str, use_case_id: str, now: datetime
+) -> None:
+    """A place is free: let those that wait for one ask again. Who is being looked at just now asks
+    again by itself."""
+    await sql.execute(
+        """
+        UPDATE orders SET due_at = $3
+        FROM (
+            SELECT org_id, order_id FROM orders
+            WHERE org_id = $1 AND use_case_id = $2 AND step = 'place' AND due_at > $3
+              AND lease IS NULL
+            FOR UPDATE SKIP LOCKED) AS waiting
+        WHERE orders.org_id = waiting.org_id AND orders.order_id = waiting.order_id
+        """,
+        org_id,
+        use_case_id,
+        now,
+    )
+
+
+# --- numbers on their way back -------------------------------------------------------------------
+
+
+async def lease_due(
+    sql: PoolConnectionProxy, *, now: datetime, lease: str, lease_s: float, most: int
+) -> list[Number]:
+    """Take numbers that are due, those that have waited longest first."""
+    rows = await sql.fetch(
+        """
+        UPDATE numbers SET due_at = $3, lease = $2
+        FROM (
+            SELECT org_id, number FROM numbers WHERE due_at <= $1
+            ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED) AS due
+        WHERE numbers.org_id = due.org_id AND numbers.number = due.number
+        RETURNING numbers.org_id, numbers.number, use_case_id, step, step_since, off_at, let_go_at,
+            due_at, reference, tries, error,
+            -- Only who has not heard yet that it was done still has this.
+            (SELECT max(asked_at) FROM orders
+             WHERE orders.org_id = due.org_id AND orders.number = due.number
+               AND orders.purchased_at IS NOT NULL) AS attach_asked_at
+        """,
+        now,
+        lease,
+        now + timedelta(seconds=lease_s),
+        most,
+    )
+    return [
+        Number(
+            org_id=row["org_id"],
+            number=row["number"],
+            use_case_id=row["use_case_id"],
+            step=row["step"],
+            step_since=row["step_since"],
+            let_go_at=row["let_go_at"] or now,
+            due_at=row["due_at"],
+            off_at=row["off_at"],
+            reference=row["reference"],
+            attach_asked_at=row["attach_asked_at"],
+            tries=row["tries"],
+            error=row["error"],
+        )
+        for row in rows
+    ]
+
+
+async def put_intents(sql: PoolConnectionProxy, numbers: Sequence[Number]) -> None:
+    """Write down what is about to be asked of the provider, in the transaction of the lease."""
+    await sql.execute(
+        """
+        UPDATE numbers SET step = intent.step, step_since = intent.step_since
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
+          AS intent (org_id, number, step, step_since)
+        WHERE numbers.org_id = intent.org_id AND numbers.number = intent.number
+        """,
+        [number.org_id for number in numbers],
+        [number.number for number in numbers],
+        [number.step for number in numbers],
+        [number.step_since for number in numbers],
+    )
+
+
+async def put(sql: PoolConnectionProxy, number: Number, lease: str) -> bool:
+    """Write a number and give its lease back; False, and nothing written, if it has run out or the
+    number was taken back."""
+    status = await sql.execute(
+        """
+        UPDATE numbers SET step = $4, step_since = $5, off_at = $6, tries = $8, error = $9,
+            let_go_at = CASE WHEN $4 = 'held' THEN NULL ELSE $7::timestamptz END,
+            due_at = $10, lease = NULL
+        WHERE org_id = $1 AND number = $2 AND lease = $3
+        """,
+        number.org_id,
+        number.number,
+        lease,
+        number.step,
+        number.step_since,
+        number.off_at,
+        number.let_go_at,
+        number.tries,
+        number.error,
+        number.due_at,
+    )
+    return bool(status == "UPDATE 1")
+
+
+async def held(sql: PoolConnectionProxy, number: Number) -> list[Held]:
+    """What the number's use case holds, and whether campaigns are on it; until the end of the
+    transaction none comes on it."""
+    rows = await sql.fetch(
+        """
+        SELECT number, purchased_at FROM numbers
+        WHERE org_id = $1 AND use_case_id = $2 AND step = 'held' ORDER BY number FOR UPDATE
+        """,
+        number.org_id,
+        number.use_case_id,
+    )
+    used = await sql.fetch(
+        """
+        SELECT DISTINCT number FROM orders
+        WHERE org_id = $1 AND number = ANY($2::text[]) AND purchased_at IS NOT NULL
+          AND (archived_at IS NULL OR due_at IS NOT NULL)
+        """,
+        number.org_id,
+        [row["number"] for row in rows],
+    )
+    numbers = {row["number"] for row in used}
+    return [Held(row["number"], row["purchased_at"], row["number"] in numbers) for row in rows]

@@ -1,0 +1,62 @@
+"""What is told of an order and its number, as events. Pure."""
+
+from datetime import datetime
+from typing import Literal
+
+from services.provisioner import reasons
+from services.provisioner.domain import Carrier, Order, seconds
+from shared.events import CarrierAnswered, Carriers, NumberProvisioned, NumberPurchased
+
+
+def purchased(order: Order, now: datetime) -> NumberPurchased:
+    """The campaign has a number."""
+    return NumberPurchased(
+        org_id=order.launch.org_id,
+        campaign_id=order.launch.campaign_id,
+        use_case_id=order.launch.use_case_id,
+        number=_number(order),
+        purchased_at=now,
+    )
+
+
+def answered(order: Order, carrier: Carrier) -> CarrierAnswered:
+    """A carrier has given its word."""
+    state = order.carriers[carrier]
+    assert state.state != "pending"
+    return CarrierAnswered(
+        org_id=order.launch.org_id,
+        campaign_id=order.launch.campaign_id,
+        number=_number(order),
+        carrier=carrier,
+        answer=state.state,
+        reason=state.reason,
+        answered_at=state.at,
+    )
+
+
+def provisioned(
+    order: Order, outcome: Literal["complete", "failed"], reason: str | None, now: datetime
+) -> NumberProvisioned:
+    """The order has come to its end."""
+    launch = order.launch
+    return NumberProvisioned(
+        org_id=launch.org_id,
+        campaign_id=launch.campaign_id,
+        name=launch.name,
+        number=order.number if order.purchased_at is not None else None,
+        outcome=outcome,
+        carriers=Carriers(
+            att=order.carriers["att"],
+            tmobile=order.carriers["tmobile"],
+            verizon=order.carriers["verizon"],
+        ),
+        reason=None if reason is None else reasons.short(reason),
+        launched_by=launch.launched_by,
+        window=launch.window,
+        took_s=max(0.0, seconds(now, launch.launched_at)),
+    )
+
+
+def _number(order: Order) -> str:
+    assert order.number is not None
+    return order.number
