@@ -69,11 +69,23 @@ class Lane:
         """The minutes that it is charged to, what a text costs there, and the largest one."""
         self.days: list[_Day] = []
         self.rate = 0.0
+        self.closes_s = 0.0
+        """The end of the opening that was last looked at."""
+
+    @property
+    def unsent(self) -> int:
+        """How many have not gone; one that is begun has not."""
+        return ceil(self.left - _HAIR)
 
     @property
     def sent(self) -> int:
         """How many have gone."""
-        return self.count - ceil(self.left - _HAIR)
+        return self.count - self.unsent
+
+    @property
+    def need(self) -> float:
+        """Segments that the next text takes of a day still."""
+        return (1.0 + self.left - self.unsent) * self.segments
 
     def rank(self) -> tuple[bool, float, datetime]:
         """What goes before what."""
@@ -123,7 +135,7 @@ class _Meter:
         again_s = inf
         if self.wanted >= self.largest:
             self.largest, self.largest_s = self.wanted, at_s
-        elif at_s - self.largest_s >= REMEMBER_S:
+        elif at_s >= self.largest_s + REMEMBER_S:
             self.stock -= self.largest - self.wanted
             self.largest, self.largest_s = self.wanted, at_s
         else:
@@ -133,8 +145,10 @@ class _Meter:
         )
         return again_s
 
-    def flow(self, seconds: float) -> None:
-        """Let so many seconds of it go by."""
+    def flow(self, seconds: float, until_s: float) -> None:
+        """Let so many seconds of it go by, up to a time at which it was looked at still."""
+        if self.wanted >= self.largest:
+            self.largest_s = until_s
         most = max(self.stock, self.largest + self.leak * BETWEEN_CLAIMS_S)
         self.stock = min(most, self.stock + self.left * seconds)
 
@@ -150,7 +164,7 @@ class _Uncapped(_Meter):
         self.leak = UNCAPPED_PER_S
         return inf
 
-    def flow(self, seconds: float) -> None:
+    def flow(self, seconds: float, until_s: float) -> None:
         pass
 
 
@@ -285,13 +299,16 @@ class BucketRun:
         ready = []
         for lane in waiting:
             opening = lane.opening
-            if opening.closes_s <= at_s:
+            if lane.closes_s <= at_s:
+                self._give_back(lane)
                 opening.turn(at_s)
+                lane.closes_s = opening.closes_s
             if opening.opens_s > at_s:
                 border_s = min(border_s, opening.opens_s)
                 continue
-            spent = [day for day in lane.days if day.left + _HAIR < lane.segments]
+            spent = [day for day in lane.days if day.left + _HAIR < lane.need]
             if spent:
+                self._give_back(lane)
                 border_s = min(border_s, max(day.ends_s for day in spent))
             elif all(meter.per_minute for meter, _, _ in lane.charges):
                 ready.append(lane)
@@ -301,7 +318,7 @@ class BucketRun:
             return border_s
         border_s = min(border_s, self._fit(ready, at_s))
         self._burst(ready, self._now + timedelta(seconds=at_s))
-        border_s = min(border_s, self._rates(ready, at_s))
+        border_s = max(min(border_s, self._rates(ready, at_s)), at_s + _HAIR)
         self._flow(ready, at_s, border_s)
         return border_s
 
@@ -323,8 +340,10 @@ class BucketRun:
             for meter, cost, _ in lane.charges:
                 most = min(most, meter.stock / cost)
             if most > _HAIR:
+                before = lane.unsent
                 self._take(lane, most)
-                lane.last_sent_at = at
+                if lane.unsent < before:
+                    lane.last_sent_at = at
 
     def _rates(self, ready: Sequence[Lane], at_s: float) -> float:
         """Set what each lane lets out a second; until when that holds."""
@@ -355,21 +374,20 @@ class BucketRun:
 
     def _flow(self, ready: Sequence[Lane], at_s: float, until_s: float) -> None:
         seconds = until_s - at_s
-        until = self._now + timedelta(seconds=until_s)
         for meter in {meter for lane in ready for meter, _, _ in lane.charges}:
-            meter.flow(seconds)
+            meter.flow(seconds, until_s)
         for lane in ready:
-            if lane.rate and seconds > 0:
+            if lane.rate:
+                before = lane.unsent
                 gone = min(lane.left, lane.rate * seconds)
                 lane.left -= gone
                 for day in lane.days:
                     day.left -= gone * lane.segments
-                lane.last_sent_at = until
-                self._round(lane)
-            elif lane.left <= _HAIR:
+                if lane.unsent < before:
+                    last_s = until_s - (lane.unsent - lane.left) / lane.rate
+                    lane.last_sent_at = self._now + timedelta(seconds=last_s)
+            if lane.left <= _HAIR:
                 lane.left = 0.0
-            else:
-                self._round(lane)
 
     def _take(self, lane: Lane, texts: float) -> None:
         lane.left -= texts
@@ -378,16 +396,17 @@ class BucketRun:
         for day in lane.days:
             day.left -= texts * lane.segments
 
-    def _round(self, lane: Lane) -> None:
-        """Give back what is but a part of a text."""
-        whole = ceil(lane.left - _HAIR)
-        self._take(lane, lane.left - whole)
-        lane.left = float(whole)
+    def _give_back(self, lane: Lane) -> None:
+        """Give back what a text that is begun, and cannot go on, has taken."""
+        begun = lane.unsent - lane.left
+        if begun > 0:
+            self._take(lane, -begun)
+        lane.left = float(lane.unsent)
 
     def _rest(self, seconds: float) -> None:
         for meter in self._meters.values():
-            meter.left = meter.leak
-            meter.flow(seconds)
+            meter.left, meter.wanted = meter.leak, 0
+            meter.flow(seconds, 0.0)
 
 
 def _too_large(both: Collection[Limits], channel: Channel, segments: int) -> bool:
