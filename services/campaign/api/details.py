@@ -9,7 +9,7 @@ from services.campaign.api.calls import Answer
 from services.campaign.domain import Campaign, Carrier, Channel, Stage
 from services.campaign.flag import CarrierAnswer, Number, provisioning
 from services.campaign.store import campaigns as store
-from services.campaign.store import contacts, numbers, reports, senders
+from services.campaign.store import contacts, forecasts, numbers, reports, senders
 from services.campaign.window import why_no_initials, window_warnings
 from shared.database import Transaction
 from shared.fields import OpenHours
@@ -106,6 +106,15 @@ class Hold(Answer):
     held_at: datetime
 
 
+class RiskShown(Answer):
+    """As of the last look: how many initials will be left when the window ends; which end would
+    save them all, where one would."""
+
+    failing: int
+    safe_end_at: datetime | None
+    forecast_at: datetime
+
+
 class CampaignDetails(CampaignLine):
     """Everything about a campaign. `counts` by status; `counts_by_carrier`: carrier, then status.
 
@@ -120,6 +129,7 @@ class CampaignDetails(CampaignLine):
     counts: dict[str, int]
     counts_by_carrier: dict[str, dict[str, int]]
     held: dict[str, Hold]
+    forecast: RiskShown | None
     senders: list[Sender]
     warnings: list[str]
 
@@ -130,6 +140,7 @@ async def details_of(tx: Transaction, org_id: str, campaign_id: str) -> Campaign
     heard = await numbers.of_campaigns(tx, org_id, [campaign])
     counts = (await reports.counts(tx, org_id, [campaign_id])).get(campaign_id, {})
     contact_list = await contacts.list_for_script(tx, org_id, plan.contact_list_id)
+    risk = await forecasts.risk(tx, campaign)
     now = await tx.now()
     longest = scripts.render(plan.script, contact_list.longest)
     size = count(longest)
@@ -144,6 +155,7 @@ async def details_of(tx: Transaction, org_id: str, campaign_id: str) -> Campaign
         contacts=contact_list.contacts,
         counts=_by_status(counts),
         counts_by_carrier=counts,
+        forecast=None if risk is None else RiskShown(**risk),
         held={row["carrier"]: Hold(**row) for row in await numbers.holds(tx, campaign)},
         senders=[Sender(**row) for row in await senders.listed(tx, campaign)],
         warnings=window_warnings(plan, now) if campaign.state == "draft" else [],

@@ -1,0 +1,254 @@
+"""The forecast of a campaign: what it is made of, and what is told of it.
+
+Counted are the texts that are queued, and those that no sender has sent yet as if all were sent
+now, or when the window opens: what then does not go in time goes in no case.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from services.campaign import scripts
+from services.campaign.domain import Campaign, Carrier
+from services.campaign.store import buckets, forecasts
+from shared.database import Database, Transaction
+from shared.events import Person, WindowAtRisk
+from shared.ids import id_from
+from shared.rules.forecast import (
+    Bucket,
+    BucketSeen,
+    CarrierForecast,
+    Load,
+    forecast,
+    safe_end,
+)
+from shared.rules.limits import CARRIERS, Limits
+from shared.rules.segments import segments_of
+
+SAMPLE = 200
+"""Contacts whose texts are measured, to know what all will measure."""
+APART = timedelta(minutes=1)
+"""How often a running campaign is looked at."""
+LARGE: tuple[Carrier, ...] = ("att", "tmobile", "verizon")
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """All that the forecasts of one organization's campaigns are made of."""
+
+    now: datetime
+    buckets: tuple[Bucket, ...]
+    loads: tuple[Load, ...]
+    unknown: Mapping[str, int]
+    """Texts of each campaign whose carrier nobody knows yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignForecast:
+    """What will become of a campaign's initials.
+
+    `unknown`: of so many no carrier is known; they are shared out as those that are.
+    """
+
+    at: datetime
+    carriers: tuple[CarrierForecast, ...]
+    failing: int
+    finishes_at: datetime | None
+    safe_end_at: datetime | None
+    unknown: int
+
+
+async def gather(tx: Transaction, org_id: str, looked_at: Sequence[Campaign]) -> Material:
+    """Read what an organization has queued, and what these campaigns have still to send."""
+    running = {one.campaign_id: one for one in await forecasts.running(tx, org_id)}
+    running |= {one.campaign_id: one for one in looked_at}
+    mine = [one.campaign_id for one in looked_at]
+    now = await tx.now()
+    unsent = await forecasts.unsent(tx, org_id, mine)
+    for draft in [one for one in looked_at if one.state == "draft"]:
+        unsent[draft.campaign_id] = await forecasts.contacts_by_carrier(tx, draft)
+    loads: list[Load] = []
+    for row in await forecasts.queued(tx, org_id):
+        # What is left of an archived campaign's goes nowhere.
+        if (campaign := running.get(row["campaign_id"])) is not None:
+            loads += _queued(campaign, row, is_looked_at=campaign.campaign_id in mine)
+    for campaign in looked_at:
+        sizes = _sizes(campaign, await forecasts.sample(tx, campaign, most=SAMPLE))
+        loads += _unsent(campaign, unsent.get(campaign.campaign_id, {}), sizes, now)
+    return Material(
+        now,
+        _buckets(
+            await forecasts.limits(tx, org_id),
+            await buckets.listed(tx, org_id, after="", most=len(CARRIERS)),
+        ),
+        tuple(loads),
+        {campaign_id: of_it.get(None, 0) for campaign_id, of_it in unsent.items()},
+    )
+
+
+def look(material: Material, campaign_id: str) -> CampaignForecast:
+    """What will become of one of the campaigns that the material was gathered for. Pure."""
+    found = forecast(material.now, material.buckets, material.loads)
+    carriers = found.carriers(campaign_id)
+    failing = found.failing(campaign_id)
+    ends = [one.finishes_at for one in carriers if one.finishes_at is not None]
+    return CampaignForecast(
+        material.now,
+        carriers,
+        failing,
+        max(ends, default=None),
+        safe_end(material.now, material.buckets, material.loads, campaign_id) if failing else None,
+        material.unknown.get(campaign_id, 0),
+    )
+
+
+async def look_ahead(database: Database) -> bool:
+    """Forecast the running campaigns of an organization that is due; whether there may be more.
+
+    Taken, computed, written down: a forecast of a million texts must not hold a transaction open.
+    """
+    async with database.transaction() as tx:
+        now = await tx.now()
+        due = await forecasts.take_due(tx, now, now - APART)
+        if not due:
+            return False
+        material = await gather(tx, due[0].org_id, due)
+    found = await asyncio.to_thread(
+        lambda: {one.campaign_id: look(material, one.campaign_id) for one in due}
+    )
+    async with database.transaction() as tx:
+        # In one order, so that two replicas cannot stand in each other's way.
+        for campaign in sorted(due, key=lambda one: one.campaign_id):
+            await _write(tx, campaign, found[campaign.campaign_id])
+    return True
+
+
+async def _write(tx: Transaction, campaign: Campaign, seen: CampaignForecast) -> None:
+    # Of a paused campaign an admin knows that nothing goes.
+    at_risk = bool(seen.failing) and campaign.paused_at is None
+    is_news = await forecasts.keep(
+        tx, campaign, failing=seen.failing, safe_end_at=seen.safe_end_at, at_risk=at_risk
+    )
+    launched_by = await forecasts.launcher(tx, campaign) if is_news else None
+    if launched_by is not None:
+        tx.tell(
+            WindowAtRisk(
+                org_id=campaign.org_id,
+                campaign_id=campaign.campaign_id,
+                name=campaign.plan.name,
+                launched_by=Person(**launched_by),
+                window=campaign.plan.window,
+                revision=campaign.revision,
+                failing=seen.failing,
+                safe_end_at=seen.safe_end_at,
+                forecast_at=seen.at,
+            ),
+            event_id=id_from(
+                "WindowAtRisk", campaign.org_id, campaign.campaign_id, str(campaign.revision)
+            ),
+        )
+
+
+def _buckets(limits: Iterable[Any], states: Iterable[Any]) -> tuple[Bucket, ...]:
+    told: dict[str, dict[str, Limits]] = {}
+    for row in limits:
+        scope = row["use_case_id"]
+        told.setdefault(row["carrier"], {})[scope] = Limits(
+            scope,
+            row["sms_per_minute"],
+            row["sms_unit"],
+            row["mms_per_minute"],
+            row["segments_per_day"],
+            row["day_zone"],
+        )
+    seen = {
+        row["carrier"]: BucketSeen(
+            row["at"],
+            row["backlog"],
+            row["replies"],
+            row["sent_per_minute"],
+            row["room"],
+            row["day_quota_left"],
+            row["slowed"],
+        )
+        for row in states
+    }
+    return tuple(
+        Bucket(carrier, told.get(carrier, {}), seen.get(carrier))
+        for carrier in sorted(told.keys() | seen.keys())
+    )
+
+
+def _queued(campaign: Campaign, row: Any, *, is_looked_at: bool) -> Iterable[Load]:
+    # A campaign that is paused is looked at as if it went on now; what others have paused waits.
+    paused = campaign.paused_at is not None and not is_looked_at
+    for carrier, texts in _by_known_carrier({row["carrier"]: row["texts"]}).items():
+        yield Load(
+            campaign.campaign_id,
+            campaign.plan.use_case_id,
+            carrier,
+            "initial" if row["kind"] == "initial" else "reply",
+            row["channel"],
+            {row["segments"] or 1: texts},
+            campaign.plan.window,
+            campaign.plan.hours,
+            row["queued_at"],
+            paused=paused,
+        )
+
+
+def _unsent(
+    campaign: Campaign, unsent: Mapping[str | None, int], sizes: Mapping[int, int], now: datetime
+) -> Iterable[Load]:
+    plan = campaign.plan
+    for carrier, texts in _by_known_carrier(unsent).items():
+        yield Load(
+            campaign.campaign_id,
+            plan.use_case_id,
+            carrier,
+            "initial",
+            plan.channel,
+            shared_out(texts, sizes),
+            plan.window,
+            plan.hours,
+            now,
+        )
+
+
+def _by_known_carrier(texts: Mapping[str | None, int]) -> dict[str, int]:
+    """Texts by carrier, where those of an unknown one are with the others as these are shared out;
+    where all are unknown, evenly with the three large ones."""
+    known = {carrier: count for carrier, count in texts.items() if carrier is not None}
+    unknown = texts.get(None, 0)
+    if not unknown:
+        return known
+    more = shared_out(unknown, known or dict.fromkeys(LARGE, 1))
+    return dict(Counter(known) + Counter(more))
+
+
+def _sizes(campaign: Campaign, sample: Iterable[Any]) -> Mapping[int, int]:
+    """How many of the sampled contacts' texts have so many segments."""
+    plan = campaign.plan
+    sizes = Counter(
+        segments_of(plan.channel, scripts.render(plan.script, _values(row))) for row in sample
+    )
+    return sizes or {1: 1}
+
+
+def _values(row: Any) -> dict[str, str]:
+    names = {name: row[name] for name in ("first_name", "last_name", "phone")}
+    return {**names, **row["fields"]}
+
+
+def shared_out(whole: int, shares: Mapping[Any, int]) -> dict[Any, int]:
+    """A whole number in the proportion of the shares, to the last one (largest remainders)."""
+    total = sum(shares.values())
+    parts = {key: whole * share // total for key, share in shares.items()}
+    rest = whole - sum(parts.values())
+    by_remainder = sorted(shares, key=lambda key: -(whole * shares[key] % total))
+    for key in by_remainder[:rest]:
+        parts[key] += 1
+    return {key: part for key, part in parts.items() if part}
