@@ -55,11 +55,17 @@ async def problems(
             response.headers["Allow"] = error.headers["Allow"]
         return response
     except PASSING as error:
-        log.warning("database away", path=request.path, error=repr(error))
+        log.warning("database away", route=_template(request), error=repr(error))
         return Problem(503, "Try again in a moment").response()
     except Exception:
-        log.exception("request failed", method=request.method, path=request.path)
+        log.exception("request failed", method=request.method, route=_template(request))
         return Problem(500, "Something went wrong on our side").response()
+
+
+def _template(request: web.Request) -> str | None:
+    """The route's path with names in place of what was asked: an invite's path holds its secret."""
+    resource = request.match_info.route.resource
+    return None if resource is None else resource.canonical
 
 
 async def body_as(request: web.Request, model: type[Model]) -> Model:

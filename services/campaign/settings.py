@@ -4,6 +4,8 @@ from pydantic import Field
 
 from shared.settings import Settings
 
+TOKEN_DAYS = 90
+
 
 class CampaignSettings(Settings):
     """From variables that start with SLUICE_."""
@@ -11,6 +13,7 @@ class CampaignSettings(Settings):
     api_pool_size: int = Field(
         8, ge=2, description="database connections of one replica's HTTP API, besides POOL_SIZE"
     )
+    token_days: int = Field(TOKEN_DAYS, ge=1, le=3650, description="how long a token is good, days")
     contacts_most: int = Field(1_000_000, gt=0, description="contacts of one list")
     upload_most_mb: int = Field(256, gt=0, description="size of one upload, megabytes")
     upload_idle_s: float = Field(

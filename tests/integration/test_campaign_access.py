@@ -45,10 +45,12 @@ async def one_of_everything(office: Desk) -> Mine:
         )
     )  # fmt: skip
     talks = await office.good("GET", "/conversations", sue.token)
+    tokens = await office.good("GET", f"/people/{sue.person_id}/tokens", acme.admin)
     ids = {
         "organization_id": acme.org_id,
         "use_case_id": acme.use_case_id,
         "person_id": sue.person_id,
+        "token_id": tokens["items"][0]["token_id"],
         "contact_list_id": contact_list_id,
         "campaign_id": campaign_id,
         "message_id": waiting["messages"][1]["message_id"],

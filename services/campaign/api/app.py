@@ -4,6 +4,7 @@ from aiohttp import web
 
 from services.campaign.api import (
     assignments,
+    audit,
     campaigns,
     contacts,
     control,
@@ -14,6 +15,7 @@ from services.campaign.api import (
     people,
     reference,
     senders,
+    tokens,
 )
 from services.campaign.api.calls import BASE, Route
 from services.campaign.api.endpoint import endpoint
@@ -27,6 +29,8 @@ ROUTES: tuple[Route, ...] = (
     *organizations.ROUTES,
     *limits.ROUTES,
     *people.ROUTES,
+    *tokens.ROUTES,
+    *audit.ROUTES,
     *contacts.ROUTES,
     *campaigns.ROUTES,
     *control.ROUTES,

@@ -9,7 +9,7 @@ from services.campaign.api import repeats
 from services.campaign.api.calls import STRANGER, Call, Route
 from services.campaign.domain import Caller, Refused
 from services.campaign.settings import CampaignSettings
-from services.campaign.store import people
+from services.campaign.store import tokens
 from services.campaign.tokens import digest
 from shared.database import Database
 from shared.http import Problem
@@ -75,4 +75,4 @@ async def _caller(request: web.Request, database: Database) -> Caller | None:
     if not token or not token.isascii():
         return None
     async with database.transaction() as tx:
-        return await people.with_token(tx, digest(token))
+        return await tokens.bearer(tx, digest(token))

@@ -7,10 +7,21 @@ from typing import Annotated, Any, Literal
 from aiohttp import web
 from pydantic import Field
 
-from services.campaign.api.calls import ADMINS, OPERATORS, Answer, Body, Call, Route, answer
+from services.campaign.api.calls import (
+    ADMINS,
+    OPERATORS,
+    Answer,
+    Body,
+    Call,
+    Page,
+    PageQuery,
+    Route,
+    answer,
+    page_of,
+)
 from services.campaign.api.fields import Name, Whole, Zone
 from services.campaign.domain import Carrier, Refused
-from services.campaign.store import buckets, organizations
+from services.campaign.store import audit, buckets, organizations
 from shared.events import LimitsChanged
 from shared.fields import Id
 from shared.rules.classes import CLASSES, class_named
@@ -67,7 +78,7 @@ class Limits(Answer):
     changed_at: datetime
 
 
-class AllLimits(Answer):
+class AllLimits(Page):
     """Of all carriers; one that is missing has the operator's default."""
 
     items: list[Limits]
@@ -85,7 +96,7 @@ class CarrierClass(Answer):
     segments_per_day: int | None
 
 
-class CarrierClasses(Answer):
+class CarrierClasses(Page):
     """All of them, by carrier."""
 
     items: list[CarrierClass]
@@ -105,7 +116,7 @@ class Bucket(Answer):
     at: datetime
 
 
-class Buckets(Answer):
+class Buckets(Page):
     """Of all carriers; one that nothing was queued for yet is missing."""
 
     items: list[Bucket]
@@ -113,18 +124,29 @@ class Buckets(Answer):
 
 async def put(call: Call) -> web.StreamResponse:
     """Set the limits with a carrier, and tell."""
-    org_id, carrier = call.id("organization_id"), _carrier(call)
+    org_id, carrier = call.org_id, _carrier(call)
     wanted = await call.body(NewLimits)
     state = wanted.whole(carrier)
     async with call.transaction() as tx:
         await organizations.lock(tx, org_id)
         if wanted.use_case_id is not None:
             await organizations.check_use_case(tx, org_id, wanted.use_case_id)
+        was = await organizations.limits_with(tx, org_id, carrier, wanted.use_case_id)
         version = await organizations.next_version(tx, org_id, carrier)
         told = LimitsChanged(org_id=org_id, carrier=carrier, version=version, **state)
         now = await tx.now()
         await organizations.put_limits(tx, told, now)
         tx.tell(told)
+        # All of it: what a limit was and is can be read off one line.
+        await audit.add(
+            tx,
+            call.caller,
+            "limits set",
+            wanted.use_case_id or org_id,
+            org_id=org_id,
+            before=None if was is None else {"carrier": carrier, **was},
+            after={"carrier": carrier, **{name: state[name] for name in (*CAPS, "day_zone")}},
+        )
     return answer(Limits(carrier=carrier, version=version, changed_at=now, **state))
 
 
@@ -138,54 +160,69 @@ def _carrier(call: Call) -> Carrier:
 
 async def show(call: Call) -> web.StreamResponse:
     """An organization's limits, for operators."""
-    return await _limits(call, call.id("organization_id"))
+    return await _limits(call)
 
 
 async def show_own(call: Call) -> web.StreamResponse:
     """The caller's own: an admin sees them and cannot change them."""
-    return await _limits(call, call.caller.org_id)
+    return await _limits(call)
 
 
-async def _limits(call: Call, org_id: str) -> web.StreamResponse:
+async def _limits(call: Call) -> web.StreamResponse:
+    asked = call.query(PageQuery)
+    carrier, _, use_case_id = asked.after.partition("/")
     async with call.transaction() as tx:
-        await organizations.get(tx, org_id)
-        rows = await organizations.limits(tx, org_id)
-    return answer(AllLimits(items=[Limits(**row) for row in rows]))
+        await organizations.get(tx, call.org_id)
+        rows = await organizations.limits(
+            tx, call.org_id, after=(carrier, use_case_id), most=asked.limit + 1
+        )
+    rows, further = page_of(
+        rows, asked.limit, lambda row: f"{row['carrier']}/{row['use_case_id'] or ''}"
+    )
+    return answer(AllLimits(items=[Limits(**row) for row in rows], next=further))
 
 
-async def show_classes(_call: Call) -> web.StreamResponse:
+async def show_classes(call: Call) -> web.StreamResponse:
     """The classes that the carriers put use cases and organizations into."""
+    asked = call.query(PageQuery)
     found = []
     for one in CLASSES:
         known = asdict(one)
         found.append(CarrierClass(carrier_class=known.pop("name"), **known))
-    return answer(CarrierClasses(items=found))
+    names = [f"{one.carrier}/{one.carrier_class}" for one in found]
+    begin = names.index(asked.after) + 1 if asked.after in names else 0
+    shown, further = page_of(
+        found[begin:], asked.limit, lambda one: f"{one.carrier}/{one.carrier_class}"
+    )
+    return answer(CarrierClasses(items=list(shown), next=further))
 
 
 async def show_buckets(call: Call) -> web.StreamResponse:
     """How an organization's texts go, for operators."""
-    return await _buckets(call, call.id("organization_id"))
+    return await _buckets(call)
 
 
 async def show_own_buckets(call: Call) -> web.StreamResponse:
     """How the caller's own organization's texts go."""
-    return await _buckets(call, call.caller.org_id)
+    return await _buckets(call)
 
 
-async def _buckets(call: Call, org_id: str) -> web.StreamResponse:
+async def _buckets(call: Call) -> web.StreamResponse:
+    asked = call.query(PageQuery)
     async with call.transaction() as tx:
-        await organizations.get(tx, org_id)
-        rows = await buckets.listed(tx, org_id)
-    return answer(Buckets(items=[Bucket(**row) for row in rows]))
+        await organizations.get(tx, call.org_id)
+        rows = await buckets.listed(tx, call.org_id, after=asked.after, most=asked.limit + 1)
+    rows, further = page_of(rows, asked.limit, lambda row: str(row["carrier"]))
+    return answer(Buckets(items=[Bucket(**row) for row in rows], next=further))
 
 
 ONE = "/organizations/{organization_id}"
 
 ROUTES = (
     Route("PUT", ONE + "/limits/{carrier}", OPERATORS, put, takes=NewLimits, gives=Limits),
-    Route("GET", ONE + "/limits", OPERATORS, show, gives=AllLimits),
-    Route("GET", "/limits", ADMINS, show_own, gives=AllLimits),
-    Route("GET", "/carrier-classes", OPERATORS, show_classes, gives=CarrierClasses),
-    Route("GET", ONE + "/buckets", OPERATORS, show_buckets, gives=Buckets),
-    Route("GET", "/buckets", ADMINS, show_own_buckets, gives=Buckets),
+    Route("GET", ONE + "/limits", OPERATORS, show, asks=PageQuery, gives=AllLimits),
+    Route("GET", "/limits", ADMINS, show_own, asks=PageQuery, gives=AllLimits),
+    Route("GET", "/carrier-classes", OPERATORS, show_classes, asks=PageQuery, gives=CarrierClasses),
+    Route("GET", ONE + "/buckets", OPERATORS, show_buckets, asks=PageQuery, gives=Buckets),
+    Route("GET", "/buckets", ADMINS, show_own_buckets, asks=PageQuery, gives=Buckets),
 )

@@ -41,13 +41,15 @@ async def keep(tx: Transaction, events: Sequence[BucketState]) -> None:
     )
 
 
-async def listed(tx: Transaction, org_id: str) -> Sequence[Record]:
+async def listed(tx: Transaction, org_id: str, *, after: str, most: int) -> Sequence[Record]:
     """An organization's buckets; a carrier that nothing was queued for has none."""
     return await tx.sql.fetch(
         """
         SELECT carrier, backlog, replies, oldest_queued_at, sent_per_minute, room, day_quota_left,
                slowed, at
-        FROM bucket_states WHERE org_id = $1 ORDER BY carrier
+        FROM bucket_states WHERE org_id = $1 AND carrier > $2 ORDER BY carrier LIMIT $3
         """,
         org_id,
+        after,
+        most,
     )

@@ -20,10 +20,15 @@ async def add(tx: Transaction, org_id: str, name: str, at: datetime) -> None:
     )
 
 
-async def listed(tx: Transaction) -> Sequence[Record]:
+async def listed(tx: Transaction, *, after: str, most: int) -> Sequence[Record]:
     """All organizations, oldest first."""
     return await tx.sql.fetch(
-        "SELECT org_id AS organization_id, name, created_at FROM organizations ORDER BY org_id"
+        """
+        SELECT org_id AS organization_id, name, invites_add_people, created_at FROM organizations
+        WHERE org_id > $1 ORDER BY org_id LIMIT $2
+        """,
+        after,
+        most,
     )
 
 
@@ -38,12 +43,25 @@ async def lock(tx: Transaction, org_id: str) -> None:
 async def get(tx: Transaction, org_id: str) -> Record:
     """An organization. Raises Refused when there is none."""
     row = await tx.sql.fetchrow(
-        "SELECT org_id AS organization_id, name, created_at FROM organizations WHERE org_id = $1",
+        """
+        SELECT org_id AS organization_id, name, invites_add_people, created_at
+        FROM organizations WHERE org_id = $1
+        """,
         org_id,
     )
     if row is None:
         raise Refused("missing", "There is no such organization")
     return row
+
+
+async def change(tx: Transaction, org_id: str, *, name: str, invites_add_people: bool) -> None:
+    """Write what may change of an organization; hold its row."""
+    await tx.sql.execute(
+        "UPDATE organizations SET name = $2, invites_add_people = $3 WHERE org_id = $1",
+        org_id,
+        name,
+        invites_add_people,
+    )
 
 
 async def next_version(tx: Transaction, org_id: str, carrier: str) -> int:
@@ -83,15 +101,35 @@ async def put_limits(tx: Transaction, limits: LimitsChanged, at: datetime) -> No
     )
 
 
-async def limits(tx: Transaction, org_id: str) -> Sequence[Record]:
-    """All limits of an organization."""
+async def limits(
+    tx: Transaction, org_id: str, *, after: tuple[str, str], most: int
+) -> Sequence[Record]:
+    """Limits of an organization, after those of this carrier and use case ('': its own)."""
     return await tx.sql.fetch(
         """
         SELECT carrier, nullif(use_case_id, '') AS use_case_id, version, sms_per_minute, sms_unit,
                mms_per_minute, segments_per_day, day_zone, changed_at
-        FROM limits WHERE org_id = $1 ORDER BY carrier, limits.use_case_id
+        FROM limits WHERE org_id = $1 AND (carrier, limits.use_case_id) > ($2, $3)
+        ORDER BY carrier, limits.use_case_id LIMIT $4
         """,
         org_id,
+        *after,
+        most,
+    )
+
+
+async def limits_with(
+    tx: Transaction, org_id: str, carrier: str, use_case_id: str | None
+) -> Record | None:
+    """The limits with one carrier, of one use case or the organization's own, if any were told."""
+    return await tx.sql.fetchrow(
+        """
+        SELECT sms_per_minute, sms_unit, mms_per_minute, segments_per_day, day_zone
+        FROM limits WHERE org_id = $1 AND carrier = $2 AND use_case_id = $3
+        """,
+        org_id,
+        carrier,
+        use_case_id or "",
     )
 
 
@@ -126,15 +164,32 @@ async def add_use_case(
         ) from None
 
 
-async def use_cases(tx: Transaction, org_id: str) -> Sequence[Record]:
+async def use_cases(tx: Transaction, org_id: str, *, after: str, most: int) -> Sequence[Record]:
     """An organization's use cases, oldest first."""
     return await tx.sql.fetch(
         """
         SELECT use_case_id, name, provider_campaign_id, messaging_profile_id, registered_at
-        FROM use_cases WHERE org_id = $1 ORDER BY use_case_id
+        FROM use_cases WHERE org_id = $1 AND use_case_id > $2 ORDER BY use_case_id LIMIT $3
         """,
         org_id,
+        after,
+        most,
     )
+
+
+async def use_case(tx: Transaction, org_id: str, use_case_id: str) -> Record:
+    """One use case. Raises Refused when there is none like that."""
+    row = await tx.sql.fetchrow(
+        """
+        SELECT use_case_id, name, provider_campaign_id, messaging_profile_id, registered_at
+        FROM use_cases WHERE org_id = $1 AND use_case_id = $2
+        """,
+        org_id,
+        use_case_id,
+    )
+    if row is None:
+        raise Refused("missing", "There is no such use case")
+    return row
 
 
 async def check_use_case(tx: Transaction, org_id: str, use_case_id: str) -> None:

@@ -1,12 +1,11 @@
-"""People, and the tokens by which they are known."""
+"""People, and their places in organizations."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from asyncpg import Record, UniqueViolationError
 
-from services.campaign.domain import Caller, Refused, Role
-from services.campaign.store import scope
+from services.campaign.domain import Refused, Role
 from shared.database import Transaction
 
 OPERATORS = ""
@@ -41,50 +40,42 @@ async def add(
         raise Refused("conflict", "somebody has this address already", field="email") from None
 
 
-async def add_token(
-    tx: Transaction, org_id: str, token_id: str, *, person_id: str, digest: bytes, at: datetime
+async def change(
+    tx: Transaction, org_id: str, person_id: str, *, role: Role, name: str, email: str
 ) -> None:
-    """Write a token, by its hash alone."""
-    await tx.sql.execute(
-        """
-        INSERT INTO tokens (org_id, token_id, person_id, hash, issued_at)
-        VALUES ($1, $2, $3, $4, $5)
-        """,
-        org_id,
-        token_id,
-        person_id,
-        digest,
-        at,
-    )
+    """Write who somebody is in an organization. Raises Refused as `add` does."""
+    try:
+        await tx.sql.execute(
+            """
+            UPDATE people SET role = $3, name = $4, email = $5
+            WHERE org_id = $1 AND person_id = $2
+            """,
+            org_id,
+            person_id,
+            role,
+            name,
+            email,
+        )
+    except UniqueViolationError:
+        raise Refused("conflict", "somebody has this address already", field="email") from None
 
 
-async def with_token(tx: Transaction, digest: bytes) -> Caller | None:
-    """Who has this token."""
-    await scope.present(tx, digest)
-    row = await tx.sql.fetchrow(
-        """
-        SELECT org_id, person_id, role, people.name, email
-        FROM tokens JOIN people USING (org_id, person_id) WHERE hash = $1
-        """,
-        digest,
-    )
-    return None if row is None else Caller(**row)
-
-
-async def listed(tx: Transaction, org_id: str) -> Sequence[Record]:
+async def listed(tx: Transaction, org_id: str, *, after: str, most: int) -> Sequence[Record]:
     """An organization's people, oldest first."""
     return await tx.sql.fetch(
         """
         SELECT person_id, role, name, email, created_at FROM people
-        WHERE org_id = $1 ORDER BY person_id
+        WHERE org_id = $1 AND person_id > $2 ORDER BY person_id LIMIT $3
         """,
         org_id,
+        after,
+        most,
     )
 
 
-async def get(tx: Transaction, org_id: str, person_id: str) -> Record:
-    """Somebody of an organization. Raises Refused when there is nobody like that."""
-    row = await tx.sql.fetchrow(
+async def find(tx: Transaction, org_id: str, person_id: str) -> Record | None:
+    """Somebody of an organization, if there is anybody like that."""
+    return await tx.sql.fetchrow(
         """
         SELECT person_id, role, name, email, created_at FROM people
         WHERE org_id = $1 AND person_id = $2
@@ -92,9 +83,27 @@ async def get(tx: Transaction, org_id: str, person_id: str) -> Record:
         org_id,
         person_id,
     )
+
+
+async def get(tx: Transaction, org_id: str, person_id: str) -> Record:
+    """Somebody of an organization. Raises Refused when there is nobody like that."""
+    row = await find(tx, org_id, person_id)
     if row is None:
         raise Refused("missing", "There is no such person")
     return row
+
+
+async def places(tx: Transaction, person_id: str) -> Sequence[Record]:
+    """A person's places in all organizations, oldest first; see scope.places_of."""
+    return await tx.sql.fetch(
+        """
+        SELECT org_id AS organization_id, organizations.name AS organization, role,
+               people.name, email
+        FROM people JOIN organizations USING (org_id)
+        WHERE person_id = $1 AND org_id <> '' ORDER BY people.created_at, org_id
+        """,
+        person_id,
+    )
 
 
 async def known(tx: Transaction, org_id: str, person_ids: Sequence[str]) -> set[str]:
