@@ -117,6 +117,20 @@ class Bench:
         (event,) = found
         return event
 
+    async def complete(self, campaign_id: str = "spring", **changes: Any) -> str:
+        """Launch a campaign, and see all carriers confirm its number; the number."""
+        await self.hear(self.launch(campaign_id, **changes))
+        event = await self.outcome(campaign_id)
+        assert event["outcome"] == "complete", event["reason"]
+        return str(event["number"])
+
+    async def pass_time(self, s: float) -> None:
+        """Work for a while in which nothing is expected to happen."""
+        async with asyncio.timeout(s + 20):
+            for _ in range(max(1, int(s / 0.05))):
+                await asyncio.gather(self.worker().step(), self.releaser().step())
+                await asyncio.sleep(0.05)
+
     async def until_given_back(self, *workers: Releaser, count: int = 1) -> list[dict[str, Any]]:
         """Work until so many numbers were given back; their last events."""
 

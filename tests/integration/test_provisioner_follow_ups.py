@@ -1,0 +1,129 @@
+"""Several campaigns on one number: follow-ups, and what becomes of their number."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.provisioner.reasons import GIVEN_BACK
+from services.sandbox.behaviour import Fault as Script
+from tests.provisioner_bench import Bench, open_bench
+
+
+@pytest.fixture
+async def bench(database_url: str) -> AsyncIterator[Bench]:
+    async with open_bench(database_url) as one:
+        await one.hear(one.use_case())
+        yield one
+
+
+async def test_a_follow_up_buys_nothing_and_holds_the_number(bench: Bench) -> None:
+    number = await bench.complete()
+    await bench.complete("followup", number=number)
+    assert len(bench.sandbox.world.numbers.orders(None, None)) == 1
+    await bench.hear(bench.archive("followup"))
+    await bench.pass_time(0.3)
+    assert bench.on_use_case == [number]
+
+
+async def test_a_follow_up_takes_a_number_back_that_is_still_resting(bench: Bench) -> None:
+    number = await bench.complete()
+    await bench.hear(bench.archive())
+    await bench.until_off(number)
+    assert await bench.complete("followup", number=number) == number
+    assert bench.on_use_case == [number]
+    assert len(bench.sandbox.world.numbers.orders(None, None)) == 1
+    row = await bench.number(number)
+    assert (row["step"], row["off_at"], row["due_at"]) == ("held", None, None)
+    assert len(await bench.told("CarrierAnswered")) == 6
+
+
+async def test_a_follow_up_while_the_number_is_leaving_its_use_case_puts_it_on_again(
+    bench: Bench,
+) -> None:
+    bench.behave(unassignment_delay_s=0.5)
+    number = await bench.complete()
+    await bench.hear(bench.archive())
+
+    async def is_leaving() -> bool:
+        return str((await bench.number(number))["step"]) == "leaving"
+
+    await bench.work_until(is_leaving)
+    await bench.hear(bench.launch("followup", number=number))
+    assert (await bench.outcome("followup"))["outcome"] == "complete"
+    (attachment,) = bench.sandbox.world.registry.attachments(bench.provider_campaign_id)
+    assert attachment.assignment_status == "ASSIGNED"
+    assert bench.verdict()["ok"] is True
+
+
+async def test_a_number_that_is_taken_back_needs_a_place_again(bench: Bench) -> None:
+    bench.numbers_most = 1
+    number = await bench.complete()
+    await bench.hear(bench.archive())
+    await bench.until_off(number)
+    await bench.complete("other")
+    await bench.hear(bench.launch("followup", number=number))
+    event = await bench.outcome("followup")
+    assert event["outcome"] == "failed"
+    assert "Archive a few old campaigns" in event["reason"]
+    assert len(bench.on_use_case) == 1
+
+
+async def test_a_follow_up_after_the_number_was_given_back_fails_and_says_so(bench: Bench) -> None:
+    bench.rest(0)
+    number = await bench.complete()
+    await bench.hear(bench.archive())
+    await bench.until_given_back()
+    await bench.hear(bench.launch("followup", number=number))
+    event = await bench.outcome("followup")
+    assert (event["outcome"], event["number"], event["reason"]) == ("failed", None, GIVEN_BACK)
+    assert bench.bought == []
+
+
+async def test_the_follow_up_of_a_campaign_that_was_archived_on_the_way_is_carried_through(
+    bench: Bench,
+) -> None:
+    bench.behave(answers=(Script(call="attach", kind="http", status=503, times=500),))
+    await bench.hear(bench.launch())
+
+    async def is_bought() -> bool:
+        return bool(await bench.told("NumberPurchased"))
+
+    await bench.work_until(is_bought)
+    (purchased,) = await bench.told("NumberPurchased")
+    await bench.hear(bench.launch("followup", number=purchased["number"]))
+    await bench.hear(bench.archive("spring"))
+    assert (await bench.outcome("spring"))["outcome"] == "failed"
+    bench.behave()
+    async with bench.database.connection() as connection:
+        await connection.execute(
+            "UPDATE orders SET step_since = step_since - interval '2 minutes' WHERE org_id = $1",
+            bench.org_id,
+        )
+    assert (await bench.outcome("followup"))["outcome"] == "complete"
+    assert bench.on_use_case == [purchased["number"]]
+
+
+async def test_the_archive_of_a_campaign_with_a_number_that_is_not_ours_releases_nothing(
+    bench: Bench,
+) -> None:
+    bench.rest(0)
+    await bench.hear(bench.launch(number="+12125550123"), bench.archive())
+    await bench.hear(bench.archive())
+    await bench.pass_time(0.2)
+    assert await bench.told("NumberReleased") == []
+
+
+async def test_a_use_cases_last_number_is_kept_where_the_operator_says_so(bench: Bench) -> None:
+    bench.keep_last = True
+    bench.rest(0)
+    first, second = await bench.complete("one"), await bench.complete("two")
+    await bench.hear(bench.archive("one"), bench.archive("two"))
+    (event,) = await bench.until_given_back()
+    assert event["number"] == first
+    await bench.pass_time(0.3)
+    assert bench.on_use_case == [second]
+    # It goes as soon as it is the last no more.
+    third = await bench.complete("three")
+    gone = await bench.until_given_back(count=2)
+    assert gone[-1]["number"] == second
+    assert bench.on_use_case == [third]
