@@ -92,10 +92,14 @@ def plan(
     result = Plan()
     looked = [lane for lane in bucket.lanes if lane.lane_id in asked]
     again: dict[int, datetime] = {}
+    # The largest first: a smaller one that came before it would give up the room that has been
+    # gathered for it, each time, and it would never go.
+    sizes = [(lane, [head.segments for head in found.get(lane.lane_id, ())]) for lane in looked]
+    for lane, segments in sorted(sizes, key=lambda one: max(one[1], default=0), reverse=True):
+        room.fit(lane, segments)
     for _, rank in groupby(looked, key=lambda lane: lane.rank):
         equals = list(rank)
         for lane in equals:
-            room.fit(lane, (head.segments for head in found.get(lane.lane_id, ())))
             if not asked[lane.lane_id] and (at := room.wait(lane, 1)) is not None:
                 # Not even a small text goes, and none was read.
                 again[lane.lane_id] = max(at, now + BETWEEN_CLAIMS)
