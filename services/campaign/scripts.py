@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from services.campaign.domain import Refused
 
@@ -15,33 +16,46 @@ def field_name(heading: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", heading.strip().lower()).strip("_")[:60]
 
 
-def fields_of(script: str) -> list[str]:
+def fields_of(script: str, *, field: str = "script") -> list[str]:
     """The fields that a script names, in order. Raises Refused when a brace stands alone."""
-    return list(_fields_in(script))
+    return list(_fields_in(script, field))
 
 
-def _fields_in(script: str) -> Iterator[str]:
+def _fields_in(script: str, field: str) -> Iterator[str]:
     for part in _PART.finditer(script):
         if part[3] is not None:
             raise Refused(
                 "invalid",
                 f"a lone {part[3]} at character {part.start() + 1}: fields look like "
                 "{first_name}, and {{ is a brace",
-                field="script",
+                field=field,
             )
         if part[1] is None:
             yield part[2]
 
 
-def check(script: str, known: Collection[str]) -> None:
-    """Raise Refused with the name of the first field that the contacts do not have."""
-    for name in fields_of(script):
+def check(script: str, known: Collection[str], *, field: str = "script") -> None:
+    """Raise Refused with the name of the first field that the contacts do not have.
+
+    `field`: what the script is called in the request.
+    """
+    for name in fields_of(script, field=field):
         if _NAME.fullmatch(name) is None or name not in known:
             raise Refused(
                 "invalid",
                 f"unknown field {{{name}}}; the contacts have {', '.join(sorted(known))}",
-                field="script",
+                field=field,
             )
+
+
+def values_of(contact: Any) -> dict[str, str]:
+    """What a script may name of a contact, out of a row; of one who is in no list: a number."""
+    return {
+        "first_name": contact["first_name"] or "",
+        "last_name": contact["last_name"] or "",
+        "phone": contact["phone"],
+        **(contact["fields"] or {}),
+    }
 
 
 def render(script: str, values: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""A sender's work: send an initial, answer. Each a transaction's work."""
+"""A sender's work: send an initial or skip it, answer. Each a transaction's work."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,12 +10,16 @@ from services.campaign.domain import (
     Campaign,
     Channel,
     Refused,
+    Status,
     check_active,
     check_words,
 )
-from services.campaign.store import campaigns, contacts, conversations, messages, numbers
-from services.campaign.store.messages import Initial
-from services.campaign.window import when_it_goes, why_no_initials
+from services.campaign.expected import Expected, Text, expected
+from services.campaign.messenger import check_partner
+from services.campaign.sendable import why_replies_first
+from services.campaign.store import campaigns, conversations, messages, numbers, outlooks
+from services.campaign.store.messages import Held, Initial
+from services.campaign.window import why_no_initials
 from shared.database import Transaction
 from shared.events import MessageQueued
 from shared.rules.segments import segments_of
@@ -33,7 +37,7 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A text that is on its way. `goes_at`: not before then, by the campaign's hours."""
+    """A text that is on its way, and when it goes (see Expected)."""
 
     message_id: str
     status: Literal["queued"]
@@ -41,49 +45,73 @@ class Queued:
     segments: int
     queued_at: datetime
     goes_at: datetime
+    expected_at: datetime | None
     note: str
 
 
-async def assignment(tx: Transaction, caller: Caller, campaign_id: str, most: int) -> Assignment:
-    """The initials that the caller can send now: none outside of the window."""
+async def assignment(
+    tx: Transaction,
+    caller: Caller,
+    campaign_id: str,
+    most: int,
+    *,
+    status: Literal["assigned", "skipped"] = "assigned",
+) -> Assignment:
+    """The initials that the caller can send now, or those that they have skipped.
+
+    None outside of the window, and none while too many replies wait for the caller.
+    """
     campaign = await assigning.campaign_of_sender(tx, caller, campaign_id)
     why = why_no_initials(campaign.state, campaign.plan.window, await tx.now())
+    if why is None:
+        why = await replies_first(tx, caller, campaign)
     if why is not None:
         return Assignment([], why)
-    listed = await _to_send(tx, caller, campaign, most)
+    found = await messages.unsent(
+        tx, campaign, status=status, sender_id=caller.person_id, most=most
+    )
+    listed = [(one, scripts.render(campaign.plan.script, one.values())) for one in found]
     return Assignment(listed, None if listed else "Inbox Zero: nothing to send.")
 
 
-async def _to_send(
-    tx: Transaction, caller: Caller, campaign: Campaign, most: int
-) -> list[tuple[Initial, str]]:
-    found = await messages.assigned(
-        tx, caller.org_id, campaign.campaign_id, sender_id=caller.person_id, most=most
+async def replies_first(tx: Transaction, caller: Caller, campaign: Campaign) -> str | None:
+    """Why the caller has to answer before they get initials of a campaign; None: they need not."""
+    over = campaign.plan.replies_first_over
+    if over is None:
+        return None
+    waiting = await conversations.waiting(
+        tx, caller.org_id, campaign.campaign_id, sender_id=caller.person_id
     )
-    return [(one, scripts.render(campaign.plan.script, one.values())) for one in found]
+    return why_replies_first(waiting, over)
 
 
 async def send(tx: Transaction, caller: Caller, message_id: str, text: str | None) -> Queued:
-    """Queue an initial, once. Raises Refused when it is not the caller's, or not to be sent now."""
-    initial = await messages.hold_initial(tx, caller.org_id, message_id)
-    campaign = await campaigns.get(tx, caller.org_id, initial.campaign_id)
-    if initial.status == "unassigned":
-        raise Refused("conflict", "The message is assigned to nobody: assign it to yourself first")
-    if initial.sender_id != caller.person_id:
-        raise Refused("forbidden", "The message is assigned to somebody else")
-    if initial.status != "assigned":
-        raise Refused("conflict", f"The message cannot be sent again: it is {initial.status}")
+    """Queue an initial, once. Raises Refused when it is not the caller's, or not to be sent now.
+
+    An admin may send anybody's: one that was nobody's is theirs from then on, all others stay
+    whose they are.
+    """
+    held = await messages.hold_initial(tx, caller.org_id, message_id, caller.person_id)
+    initial, plan = held.initial, held.campaign.plan
+    _check_mine(caller, initial)
     now = await tx.now()
-    why = why_no_initials(campaign.state, campaign.plan.window, now)
-    if why is not None:
-        raise Refused("conflict", why)
-    if await contacts.opted_out(tx, caller.org_id, initial.phone):
-        raise Refused("conflict", "The contact has opted out")
-    plan = campaign.plan
-    words = text if text is not None else scripts.render(plan.script, initial.values())
+    _check_sendable(caller, held, now)
+    rendered = scripts.render(plan.script, initial.values())
+    words = rendered if text is None else text
     _check(plan.channel, words)
+    if words != rendered and caller.role == "sender" and not plan.senders_may_edit:
+        raise Refused("conflict", "Senders may not change this campaign's texts", field="text")
     segments = segments_of(plan.channel, words)
-    await messages.queue(tx, initial, caller.org_id, text=words, segments=segments, at=now)
+    if not await messages.queue(
+        tx,
+        initial,
+        caller.org_id,
+        sender_id=initial.sender_id or caller.person_id,
+        text=words,
+        segments=segments,
+        at=now,
+    ):
+        raise _opted_out()
     tx.tell(
         MessageQueued(
             org_id=caller.org_id,
@@ -98,41 +126,85 @@ async def send(tx: Transaction, caller: Caller, message_id: str, text: str | Non
             queued_at=now,
         )
     )
-    goes_at, note = when_it_goes(
-        "initial",
-        plan.window,
-        plan.hours,
-        now,
-        paused=campaign.paused_at is not None,
-        held=await numbers.holds_all(tx, campaign),
+    queued = Text("initial", plan.channel, segments, initial.carrier)
+    when = await _expected(tx, held.campaign, queued, now)
+    return Queued(
+        message_id, "queued", words, segments, now, when.goes_at, when.expected_at, when.note
     )
-    return Queued(message_id, "queued", words, segments, now, goes_at, note)
+
+
+def _check_mine(caller: Caller, initial: Initial) -> None:
+    if caller.role != "sender":
+        return
+    if initial.status == "unassigned":
+        raise Refused("conflict", "The message is assigned to nobody: assign it to yourself first")
+    if initial.sender_id != caller.person_id:
+        raise Refused("forbidden", "The message is assigned to somebody else")
+
+
+def _check_sendable(caller: Caller, held: Held, now: datetime) -> None:
+    status, plan = held.initial.status, held.campaign.plan
+    if status == "skipped":
+        raise Refused("conflict", "The message is skipped: bring it back to send it")
+    if status == "opted out":
+        raise _opted_out()
+    if status not in ("assigned", "unassigned"):
+        raise Refused("conflict", f"The message cannot be sent again: it is {status}")
+    why = why_no_initials(held.campaign.state, plan.window, now)
+    if why is None and caller.role == "sender":
+        why = why_replies_first(held.replies_due, plan.replies_first_over)
+    if why is not None:
+        raise Refused("conflict", why)
+
+
+async def skip(tx: Transaction, caller: Caller, message_id: str) -> Initial:
+    """Put an initial by, which its sender does not want to send. Skipped already: no news."""
+    held = await messages.hold_initial(tx, caller.org_id, message_id, caller.person_id)
+    _check_mine(caller, held.initial)
+    if held.initial.status in ("assigned", "unassigned"):
+        await messages.put_by(tx, held.initial, caller.org_id, "skipped", await tx.now())
+    elif held.initial.status != "skipped":
+        raise Refused("conflict", f"The message cannot be skipped: it is {held.initial.status}")
+    return held.initial
+
+
+async def bring_back(tx: Transaction, caller: Caller, message_id: str) -> tuple[Initial, Status]:
+    """Undo a skip; its status now. Not skipped: no news, while it is still to be sent."""
+    held = await messages.hold_initial(tx, caller.org_id, message_id, caller.person_id)
+    initial = held.initial
+    _check_mine(caller, initial)
+    if initial.status not in ("skipped", "assigned", "unassigned"):
+        raise Refused("conflict", f"The message is not skipped: it is {initial.status}")
+    status: Literal["assigned", "unassigned"] = "assigned" if initial.sender_id else "unassigned"
+    if initial.status == "skipped":
+        await messages.put_by(tx, initial, caller.org_id, status, await tx.now())
+    return initial, status
 
 
 async def reply(
     tx: Transaction, caller: Caller, conversation_id: str, message_id: str, text: str
 ) -> Queued:
     """Queue an answer; replies are bound by open hours, never by the window."""
-    conversation = await conversations.get(tx, caller.org_id, conversation_id)
+    conversation = await conversations.hold(tx, caller.org_id, conversation_id)
     check_partner(caller, conversation["sender_id"])
-    if conversation["opted_out"]:
-        raise Refused("conflict", "The contact has opted out")
-    campaign = await campaigns.get(tx, caller.org_id, conversation["campaign_id"])
+    campaign = campaigns.of_row(conversation)
     check_active(campaign.state)
     now = await tx.now()
     _check("sms", text)
     segments = segments_of("sms", text)
-    carrier = await messages.add_reply(
+    written, carrier = await messages.add_reply(
         tx,
         caller.org_id,
         message_id,
+        campaign_id=campaign.campaign_id,
         conversation=conversation,
         sender_id=caller.person_id,
         text=text,
         segments=segments,
         at=now,
     )
-    await conversations.answer(tx, caller.org_id, conversation_id)
+    if not written:
+        raise _opted_out()
     tx.tell(
         MessageQueued(
             org_id=caller.org_id,
@@ -146,21 +218,22 @@ async def reply(
             queued_at=now,
         )
     )
-    goes_at, note = when_it_goes(
-        "reply",
-        campaign.plan.window,
-        campaign.plan.hours,
-        now,
-        paused=campaign.paused_at is not None,
-        held=await numbers.holds_all(tx, campaign),
+    when = await _expected(tx, campaign, Text("reply", "sms", segments, carrier), now)
+    return Queued(
+        message_id, "queued", text, segments, now, when.goes_at, when.expected_at, when.note
     )
-    return Queued(message_id, "queued", text, segments, now, goes_at, note)
 
 
-def check_partner(caller: Caller, sender_id: str) -> None:
-    """Raise Refused unless the conversation is the caller's; admins may join in any."""
-    if caller.role == "sender" and sender_id != caller.person_id:
-        raise Refused("forbidden", "The conversation is somebody else's")
+async def _expected(tx: Transaction, campaign: Campaign, text: Text, now: datetime) -> Expected:
+    bucket = None
+    if text.carrier is not None:
+        bucket = await outlooks.bucket(tx, campaign.org_id, text.carrier, campaign.plan.use_case_id)
+    held = await numbers.holds_all(tx, campaign)
+    return expected(campaign, text, bucket, now, held=held)
+
+
+def _opted_out() -> Refused:
+    return Refused("conflict", "The contact has opted out")
 
 
 def _check(channel: Channel, text: str) -> None:

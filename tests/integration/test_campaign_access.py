@@ -45,6 +45,7 @@ async def one_of_everything(office: Desk) -> Mine:
         )
     )  # fmt: skip
     talks = await office.good("GET", "/conversations", sue.token)
+    await office.good("POST", "/tags", acme.admin, tag="wants-a-sign")
     tokens = await office.good("GET", f"/people/{sue.person_id}/tokens", acme.admin)
     ids = {
         "organization_id": acme.org_id,
@@ -55,6 +56,7 @@ async def one_of_everything(office: Desk) -> Mine:
         "campaign_id": campaign_id,
         "message_id": waiting["messages"][1]["message_id"],
         "conversation_id": talks["items"][0]["conversation_id"],
+        "tag": "wants-a-sign",
     }
     return Mine(acme, sue, ids)
 
@@ -65,10 +67,16 @@ def named(route: Route) -> str:
 
 BODIES: dict[str, dict[str, object]] = {
     "POST /campaigns/{campaign_id}/senders": {"person_ids": ["someone"]},
+    "POST /campaigns/{campaign_id}/assign": {"to": "someone"},
+    "POST /campaigns/{campaign_id}/unassign": {"from": "someone"},
+    "POST /campaigns/{campaign_id}/take-back": {"untouched_min": 1},
+    "POST /campaigns/{campaign_id}/conversations/assign": {"to": "someone"},
     "POST /conversations/{conversation_id}/replies": {"text": "hi"},
     "POST /campaigns/{campaign_id}/unclear/settle": {"outcome": "sent"},
     "POST /messages/{message_id}/settle": {"outcome": "sent"},
     "PATCH /campaigns/{campaign_id}": {"name": "Autumn"},
+    "PUT /campaigns/{campaign_id}/canned-responses": {"items": []},
+    "POST /tags": {"tag": "moved"},
 }
 
 

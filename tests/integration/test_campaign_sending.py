@@ -218,7 +218,7 @@ async def test_an_mms_goes_with_its_files(office: Desk) -> None:
     acme = await office.organization()
     sue = await acme.sender()
     urls = ["https://example.org/poster.png"]
-    campaign_id = await acme.launch(sue, channel="mms", media_urls=urls)
+    campaign_id = await acme.launch(sue, channel="mms", media_urls=urls, senders_may_edit=True)
     message_id = await first_initial(office, campaign_id, sue)
     await office.good("POST", f"/messages/{message_id}/send", sue.token, text="Look!")
     (told,) = await office.told_of(MessageQueued, campaign_id)

@@ -6,15 +6,18 @@ from services.campaign.api import (
     assignments,
     audit,
     campaigns,
+    canned,
     contacts,
     control,
     conversations,
     limits,
     messages,
+    opt_outs,
     organizations,
     people,
     reference,
     senders,
+    tags,
     tokens,
 )
 from services.campaign.api.calls import BASE, Route
@@ -37,6 +40,9 @@ ROUTES: tuple[Route, ...] = (
     *senders.ROUTES,
     *assignments.ROUTES,
     *conversations.ROUTES,
+    *canned.ROUTES,
+    *tags.ROUTES,
+    *opt_outs.ROUTES,
     *messages.ROUTES,
 )
 

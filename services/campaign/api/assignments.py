@@ -18,7 +18,9 @@ from services.campaign.api.calls import (
 )
 from services.campaign.api.conversations import ConversationLine, Queued
 from services.campaign.api.fields import Whole
-from services.campaign.store import campaigns, conversations, reports
+from services.campaign.domain import Status
+from services.campaign.store import campaigns, inbox, reports
+from services.campaign.store.inbox import Part
 from services.campaign.store.messages import Initial
 from services.campaign.window import why_no_initials
 from shared.fields import Body as Text
@@ -32,13 +34,14 @@ class BatchWanted(Body):
 
 
 class AssignmentQuery(Body):
-    """How many to list."""
+    """How many to list; `skipped`: those texts that the caller has skipped, to bring them back."""
 
     limit: Annotated[int, Field(ge=1, le=1000)] = PAGE
+    skipped: bool = False
 
 
 class TextWanted(Body):
-    """The text, where it is to differ from the script's."""
+    """The text, where it is to differ from the script's: where the campaign lets senders do so."""
 
     text: Text | None = None
 
@@ -80,6 +83,14 @@ class Assignment(Answer):
     note: str | None
     messages: list[InitialShown]
     conversations: list[ConversationLine]
+
+
+class Put(Answer):
+    """A text that was skipped, or is back."""
+
+    message_id: str
+    campaign_id: str
+    status: Status
 
 
 class AssignmentLine(Answer):
@@ -144,7 +155,7 @@ async def assign_batch(call: Call) -> web.StreamResponse:
         Assigned(
             assigned=got.assigned,
             messages=[_shown(*one) for one in found.initials],
-            note=got.why,
+            note=got.why or found.why,
         )
     )
 
@@ -152,25 +163,25 @@ async def assign_batch(call: Call) -> web.StreamResponse:
 async def show(call: Call) -> web.StreamResponse:
     """What the caller can do in a campaign now: texts to send, contacts who wait."""
     campaign_id = call.id("campaign_id")
-    limit = call.query(AssignmentQuery).limit
+    asked = call.query(AssignmentQuery)
+    mine = Part(most=asked.limit, sender_id=call.caller.person_id, campaign_id=campaign_id)
     async with call.transaction() as tx:
-        found = await sending.assignment(tx, call.caller, campaign_id, limit)
-        waiting = await conversations.listed(
+        found = await sending.assignment(
             tx,
-            call.caller.org_id,
-            sender_id=call.caller.person_id,
-            campaign_id=campaign_id,
-            waiting=True,
-            after="",
-            most=limit,
+            call.caller,
+            campaign_id,
+            asked.limit,
+            status="skipped" if asked.skipped else "assigned",
         )
+        waiting = await inbox.talks(tx, call.caller.org_id, mine, waiting=True)
+        now = await tx.now()
     return answer(
         Assignment(
             campaign_id=campaign_id,
             inbox_zero=not found.initials,
             note=found.why,
             messages=[_shown(*one) for one in found.initials],
-            conversations=[ConversationLine.of(row) for row in waiting],
+            conversations=[ConversationLine.of(row, now) for row in waiting],
         )
     )
 
@@ -191,6 +202,26 @@ async def send(call: Call) -> web.StreamResponse:
     async with call.transaction() as tx:
         queued = await sending.send(tx, call.caller, message_id, wanted.text)
     return answer(Queued.model_validate(queued), status=202, location=f"/messages/{message_id}")
+
+
+async def skip(call: Call) -> web.StreamResponse:
+    """Put a text by."""
+    async with call.transaction() as tx:
+        initial = await sending.skip(tx, call.caller, call.id("message_id"))
+    return _put(initial, "skipped")
+
+
+async def unskip(call: Call) -> web.StreamResponse:
+    """Bring a skipped text back."""
+    async with call.transaction() as tx:
+        initial, status = await sending.bring_back(tx, call.caller, call.id("message_id"))
+    return _put(initial, status)
+
+
+def _put(initial: Initial, status: Status) -> web.StreamResponse:
+    return answer(
+        Put(message_id=initial.message_id, campaign_id=initial.campaign_id, status=status)
+    )
 
 
 ROUTES = (
@@ -220,4 +251,6 @@ ROUTES = (
         gives=Queued,
         status=202,
     ),
+    Route("POST", "/messages/{message_id}/skip", SENDERS, skip, gives=Put),
+    Route("POST", "/messages/{message_id}/unskip", SENDERS, unskip, gives=Put),
 )

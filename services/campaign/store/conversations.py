@@ -16,7 +16,8 @@ async def receive(tx: Transaction, events: Sequence[MessageReceived]) -> None:
     """Write contacts' texts, each into its conversation.
 
     A conversation is the work of the sender who texted that contact before it began, and stays
-    theirs when an admin joins in. It waits for an answer, unless the contact wants no more texts.
+    theirs when an admin joins in; where they were taken off, it is their heir's. It waits for an
+    answer, unless the contact wants no more texts.
     """
     await tx.sql.execute(
         """
@@ -42,7 +43,7 @@ async def receive(tx: Transaction, events: Sequence[MessageReceived]) -> None:
         INSERT INTO conversations (org_id, conversation_id, campaign_id, phone, contact_id,
                                    sender_id, waiting, last_received_at)
         SELECT a.org_id, a.conversation_id, a.campaign_id, a.phone, last.contact_id,
-               coalesce(last.sender_id, ''),
+               coalesce(h.heir_id, last.sender_id, ''),
                NOT EXISTS (SELECT FROM opt_outs AS o
                            WHERE o.org_id = a.org_id AND o.phone = a.phone AND o.stands),
                a.received_at
@@ -50,6 +51,8 @@ async def receive(tx: Transaction, events: Sequence[MessageReceived]) -> None:
             SELECT contact_id, sender_id FROM messages AS m
             WHERE m.org_id = a.org_id AND m.phone = a.phone AND m.campaign_id = a.campaign_id
             ORDER BY queued_at DESC NULLS LAST LIMIT 1) AS last ON true
+        LEFT JOIN heirs AS h ON h.org_id = a.org_id AND h.campaign_id = a.campaign_id
+                                AND h.person_id = last.sender_id
         -- In one order, so that two replicas cannot deadlock.
         ORDER BY a.org_id, a.campaign_id, a.phone
         ON CONFLICT (org_id, campaign_id, phone) DO UPDATE SET
@@ -93,18 +96,52 @@ async def opt_out(tx: Transaction, events: Sequence[ContactOptedOut], at: dateti
         [event.opted_out_at for event in events],
         at,
     )
-    organizations = [row["org_id"] for row in known if row["stands"]]
-    phones = [row["phone"] for row in known if row["stands"]]
-    await messages.withdraw(tx, organizations, phones, at)
+    gone = [row for row in known if row["stands"]]
+    await _close(tx, [row["org_id"] for row in gone], [row["phone"] for row in gone], at)
+
+
+async def opt_out_now(
+    tx: Transaction, org_id: str, phone: str, at: datetime
+) -> tuple[datetime, int] | None:
+    """Remember that a contact wants no more texts from now on; since when, and how many texts were
+    withdrawn. None: that was known."""
+    since: datetime | None = await tx.sql.fetchval(
+        """
+        INSERT INTO opt_outs (org_id, phone, opted_out_at) VALUES ($1, $2, $3)
+        ON CONFLICT (org_id, phone) DO UPDATE
+            SET opted_out_at = greatest(EXCLUDED.opted_out_at, opt_outs.opted_in_at)
+            WHERE NOT opt_outs.stands
+        RETURNING opted_out_at
+        """,
+        org_id,
+        phone,
+        at,
+    )
+    return None if since is None else (since, await _close(tx, [org_id], [phone], at))
+
+
+async def _close(
+    tx: Transaction, organizations: Sequence[str], phones: Sequence[str], at: datetime
+) -> int:
+    """Withdraw what was not sent to these numbers, and let no conversation with them wait."""
+    withdrawn = await messages.withdraw(tx, organizations, phones, at)
     await tx.sql.execute(
         """
+        -- All are held, waiting or not: an answer that is being written is written before this or
+        -- finds the opt-out. In one order, so that two replicas cannot deadlock.
+        WITH held AS MATERIALIZED (
+            SELECT org_id, conversation_id
+            FROM conversations JOIN unnest($1::text[], $2::text[]) AS gone (org_id, phone)
+                 USING (org_id, phone)
+            ORDER BY org_id, campaign_id, phone FOR NO KEY UPDATE OF conversations)
         UPDATE conversations AS c SET waiting = false
-        FROM unnest($1::text[], $2::text[]) AS gone (org_id, phone)
-        WHERE c.org_id = gone.org_id AND c.phone = gone.phone AND c.waiting
+        FROM held
+        WHERE c.org_id = held.org_id AND c.conversation_id = held.conversation_id AND c.waiting
         """,
         organizations,
         phones,
     )
+    return withdrawn
 
 
 async def opt_in(tx: Transaction, events: Sequence[ContactOptedIn], at: datetime) -> None:
@@ -147,68 +184,41 @@ async def opt_in(tx: Transaction, events: Sequence[ContactOptedIn], at: datetime
     )
 
 
-async def listed(
-    tx: Transaction,
-    org_id: str,
-    *,
-    sender_id: str | None,
-    campaign_id: str | None,
-    waiting: bool | None,
-    after: str,
-    most: int,
-) -> Sequence[Record]:
-    """Conversations in the order in which they began, with the contact's last words.
-
-    `sender_id` None is everybody's; `after` is the last id of the page before.
-    """
-    return await tx.sql.fetch(
-        """
-        SELECT conversation_id, c.campaign_id, c.phone, first_name, last_name, sender_id, waiting,
-               last_received_at, (
-                   SELECT text FROM received AS r
-                   WHERE r.org_id = c.org_id AND r.campaign_id = c.campaign_id
-                     AND r.phone = c.phone
-                   ORDER BY received_at DESC LIMIT 1) AS last_text
-        FROM conversations AS c
-        JOIN campaigns USING (org_id, campaign_id)
-        LEFT JOIN contacts USING (org_id, contact_list_id, contact_id)
-        WHERE org_id = $1 AND conversation_id > $2 AND ($3::text IS NULL OR sender_id = $3)
-          AND ($4::text IS NULL OR campaign_id = $4) AND ($5::boolean IS NULL OR waiting = $5)
-        ORDER BY conversation_id LIMIT $6
-        """,
-        org_id,
-        after,
-        sender_id,
-        campaign_id,
-        waiting,
-        most,
-    )
-
-
 async def get(tx: Transaction, org_id: str, conversation_id: str) -> Record:
-    """A conversation, held until the end. Raises Refused when there is none."""
+    """Whom a conversation is with, in which campaign. Raises Refused when there is none."""
     row = await tx.sql.fetchrow(
         """
-        SELECT conversation_id, c.campaign_id, c.phone, c.contact_id, first_name, last_name,
-               sender_id, waiting, last_received_at,
-               EXISTS (SELECT FROM opt_outs AS o
-                       WHERE o.org_id = c.org_id AND o.phone = c.phone AND o.stands)
-                   AS opted_out
-        FROM conversations AS c
-        JOIN campaigns USING (org_id, campaign_id)
-        LEFT JOIN contacts USING (org_id, contact_list_id, contact_id)
-        WHERE org_id = $1 AND conversation_id = $2 FOR NO KEY UPDATE OF c
+        SELECT campaign_id, phone, sender_id FROM conversations
+        WHERE org_id = $1 AND conversation_id = $2
         """,
         org_id,
         conversation_id,
     )
+    return _found(row)
+
+
+async def hold(tx: Transaction, org_id: str, conversation_id: str) -> Record:
+    """A conversation with its campaign, held until the end. Raises Refused when there is none."""
+    row = await tx.sql.fetchrow(
+        """
+        SELECT c.*, conversation_id, phone, contact_id, sender_id
+        FROM conversations AS v JOIN campaigns AS c USING (org_id, campaign_id)
+        WHERE org_id = $1 AND conversation_id = $2 FOR NO KEY UPDATE OF v
+        """,
+        org_id,
+        conversation_id,
+    )
+    return _found(row)
+
+
+def _found(row: Record | None) -> Record:
     if row is None:
         raise Refused("missing", "There is no such conversation")
     return row
 
 
-async def texts(tx: Transaction, org_id: str, conversation: Record) -> Sequence[Record]:
-    """The texts of a conversation both ways, oldest first."""
+async def texts(tx: Transaction, org_id: str, campaign_id: str, phone: str) -> Sequence[Record]:
+    """The texts of a campaign to and from a number, oldest first."""
     return await tx.sql.fetch(
         """
         SELECT 'out' AS direction, message_id, kind, sender_id, text, status, reason,
@@ -221,15 +231,21 @@ async def texts(tx: Transaction, org_id: str, conversation: Record) -> Sequence[
         ORDER BY at, direction DESC
         """,
         org_id,
-        conversation["campaign_id"],
-        conversation["phone"],
+        campaign_id,
+        phone,
     )
 
 
-async def answer(tx: Transaction, org_id: str, conversation_id: str) -> None:
-    """The conversation waits no more."""
-    await tx.sql.execute(
-        "UPDATE conversations SET waiting = false WHERE org_id = $1 AND conversation_id = $2",
+async def waiting(tx: Transaction, org_id: str, campaign_id: str, *, sender_id: str) -> int:
+    """How many of a sender's contacts wait for an answer in a campaign."""
+    count = await tx.sql.fetchval(
+        """
+        SELECT count(*) FROM conversations
+        WHERE org_id = $1 AND campaign_id = $2 AND sender_id = $3 AND waiting
+        """,
         org_id,
-        conversation_id,
+        campaign_id,
+        sender_id,
     )
+    assert isinstance(count, int)
+    return count

@@ -3,11 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from asyncpg import Record
 
-from services.campaign.domain import RANKS, Carrier, Refused, status_told_by
+from services.campaign.domain import (
+    RANKS,
+    Campaign,
+    Carrier,
+    Refused,
+    Status,
+    status_told_by,
+)
+from services.campaign.store import campaigns
 from shared.database import Transaction
 from shared.events import MessageOutcome
 
@@ -21,7 +29,7 @@ class Initial:
     contact_id: str
     phone: str
     carrier: Carrier | None
-    status: str
+    status: Status
     sender_id: str
     first_name: str
     last_name: str
@@ -37,84 +45,159 @@ class Initial:
         }
 
 
-async def assigned(
-    tx: Transaction, org_id: str, campaign_id: str, *, sender_id: str, most: int
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An initial that is held, its campaign, and of how many contacts the caller's answer is due
+    there (0 where the campaign lets initials go before replies)."""
+
+    initial: Initial
+    campaign: Campaign
+    replies_due: int
+
+
+async def unsent(
+    tx: Transaction,
+    campaign: Campaign,
+    *,
+    status: Literal["assigned", "skipped"],
+    sender_id: str,
+    most: int,
 ) -> list[Initial]:
-    """A sender's initials that are still to send, in order."""
+    """A sender's initials that they have still to send, or have skipped, in order."""
     rows = await tx.sql.fetch(
         """
-        SELECT message_id, m.campaign_id, contact_id, m.phone, m.carrier, m.status, sender_id,
+        SELECT message_id, campaign_id, contact_id, m.phone, m.carrier, status, sender_id,
                first_name, last_name, fields
         FROM messages AS m
-        JOIN campaigns USING (org_id, campaign_id)
-        JOIN contacts USING (org_id, contact_list_id, contact_id)
-        WHERE m.org_id = $1 AND m.campaign_id = $2 AND m.status = 'assigned' AND m.sender_id = $3
+        JOIN contacts AS k USING (org_id, contact_id)
+        WHERE org_id = $1 AND campaign_id = $2 AND contact_list_id = $3 AND status = $4
+          AND sender_id = $5
           -- A launch and a STOP in the same instant do not see each other's rows.
           AND NOT EXISTS (
               SELECT FROM opt_outs AS o WHERE o.org_id = $1 AND o.phone = m.phone AND o.stands)
-        ORDER BY message_id LIMIT $4
+        ORDER BY message_id LIMIT $6
         """,
-        org_id,
-        campaign_id,
+        campaign.org_id,
+        campaign.campaign_id,
+        campaign.plan.contact_list_id,
+        status,
         sender_id,
         most,
     )
     return [Initial(**row) for row in rows]
 
 
-async def hold_initial(tx: Transaction, org_id: str, message_id: str) -> Initial:
-    """An initial, held until the end, so that two clicks queue it once.
+async def hold_initial(tx: Transaction, org_id: str, message_id: str, person_id: str) -> Held:
+    """An initial, held until the end, so that two clicks queue it once, with all that a click by
+    this person needs to know: one statement, for there are many clicks.
 
     Raises Refused when the organization has no such one.
     """
     row = await tx.sql.fetchrow(
         """
-        SELECT message_id, m.campaign_id, contact_id, m.phone, m.carrier, m.status, sender_id,
-               first_name, last_name, fields
+        SELECT c.*, message_id, contact_id, m.phone, m.carrier, status, sender_id, first_name,
+               last_name, fields,
+               CASE WHEN c.replies_first_over IS NOT NULL THEN (
+                   SELECT count(*) FROM conversations AS v
+                   WHERE v.org_id = $1 AND v.campaign_id = m.campaign_id AND v.sender_id = $3
+                     AND v.waiting) ELSE 0 END AS replies_due
         FROM messages AS m
-        JOIN campaigns USING (org_id, campaign_id)
+        JOIN campaigns AS c USING (org_id, campaign_id)
         JOIN contacts USING (org_id, contact_list_id, contact_id)
         WHERE m.org_id = $1 AND message_id = $2 AND kind = 'initial' FOR UPDATE OF m
+        """,
+        org_id,
+        message_id,
+        person_id,
+    )
+    if row is None:
+        raise Refused("missing", "There is no such message")
+    initial = Initial(**{name: row[name] for name in Initial.__slots__})
+    return Held(initial, campaigns.of_row(row), row["replies_due"])
+
+
+async def recipient(tx: Transaction, org_id: str, message_id: str) -> Record:
+    """Whom a text is for, in which campaign, and whose it is. Raises Refused when there is none."""
+    row = await tx.sql.fetchrow(
+        """
+        SELECT campaign_id, phone, sender_id FROM messages
+        WHERE org_id = $1 AND message_id = $2 AND kind IN ('initial', 'reply')
         """,
         org_id,
         message_id,
     )
     if row is None:
         raise Refused("missing", "There is no such message")
-    return Initial(**row)
+    return row
 
 
 async def queue(
-    tx: Transaction, initial: Initial, org_id: str, *, text: str, segments: int, at: datetime
-) -> None:
-    """Write down that an initial is queued, with the text it has from now on."""
-    await tx.sql.execute(
+    tx: Transaction,
+    initial: Initial,
+    org_id: str,
+    *,
+    sender_id: str,
+    text: str,
+    segments: int,
+    at: datetime,
+) -> bool:
+    """Write down that a held initial is queued, with the text it has from now on.
+
+    False: not to a contact who has opted out, by now at the latest.
+    """
+    status = await tx.sql.execute(
         """
         UPDATE messages SET status = 'queued', rank = $4, status_at = $5, queued_at = $5,
-                            text = $6, segments = $7
-        WHERE org_id = $1 AND campaign_id = $2 AND message_id = $3
+                            sender_id = $6, text = $7, segments = $8
+        WHERE org_id = $1 AND campaign_id = $2 AND message_id = $3 AND NOT EXISTS (
+            SELECT FROM opt_outs AS o
+            WHERE o.org_id = $1 AND o.phone = messages.phone AND o.stands)
         """,
         org_id,
         initial.campaign_id,
         initial.message_id,
         RANKS["queued"],
         at,
+        sender_id,
         text,
         segments,
+    )
+    return status == "UPDATE 1"
+
+
+async def put_by(
+    tx: Transaction,
+    initial: Initial,
+    org_id: str,
+    status: Literal["skipped", "assigned", "unassigned"],
+    at: datetime,
+) -> None:
+    """Write down that a held initial was skipped, or is back."""
+    await tx.sql.execute(
+        """
+        UPDATE messages SET status = $4, status_at = $5
+        WHERE org_id = $1 AND campaign_id = $2 AND message_id = $3
+        """,
+        org_id,
+        initial.campaign_id,
+        initial.message_id,
+        status,
+        at,
     )
 
 
 async def withdraw(
     tx: Transaction, org_ids: Sequence[str], phones: Sequence[str], at: datetime
-) -> None:
-    """End as `opted out` what was not sent yet to these numbers (with their organizations)."""
-    await tx.sql.execute(
+) -> int:
+    """End as `opted out` what was not sent yet to these numbers (with their organizations); how
+    many texts."""
+    status = await tx.sql.execute(
         """
         WITH gone AS MATERIALIZED (
             SELECT m.org_id, m.campaign_id, m.message_id
             FROM messages AS m JOIN unnest($1::text[], $2::text[]) AS o (org_id, phone)
                  ON m.org_id = o.org_id AND m.phone = o.phone
-            WHERE status IN ('unassigned', 'assigned')
+            WHERE status IN ('unassigned', 'assigned', 'skipped')
             ORDER BY m.org_id, m.campaign_id, m.message_id FOR NO KEY UPDATE OF m)
         UPDATE messages AS m SET status = 'opted out', rank = $3, status_at = $4, failed_at = $4,
                                  reason = 'the contact has opted out'
@@ -127,6 +210,7 @@ async def withdraw(
         RANKS["opted out"],
         at,
     )
+    return int(status.split()[-1])
 
 
 async def add_reply(
@@ -134,26 +218,39 @@ async def add_reply(
     org_id: str,
     message_id: str,
     *,
+    campaign_id: str,
     conversation: Record,
     sender_id: str,
     text: str,
     segments: int,
     at: datetime,
-) -> Carrier | None:
-    """Write a reply as queued; the contact's carrier, where an earlier text told it."""
-    carrier: Carrier | None = await tx.sql.fetchval(
+) -> tuple[bool, Carrier | None]:
+    """Write a reply as queued, and that its conversation, which is held, waits no more; the
+    contact's carrier, where an earlier text told it.
+
+    False: not to a contact who has opted out, by now at the latest.
+    """
+    row = await tx.sql.fetchrow(
         """
-        INSERT INTO messages (org_id, campaign_id, message_id, kind, channel, phone, contact_id,
-                              sender_id, status, rank, status_at, queued_at, text, segments,
-                              carrier)
-        VALUES ($1, $2, $3, 'reply', 'sms', $4, $5, $6, 'queued', $7, $8, $8, $9, $10, (
-            SELECT carrier FROM messages
-            WHERE org_id = $1 AND phone = $4 AND carrier IS NOT NULL
-            ORDER BY status_at DESC LIMIT 1))
-        RETURNING carrier
+        WITH written AS (
+            INSERT INTO messages (org_id, campaign_id, message_id, kind, channel, phone, contact_id,
+                                  sender_id, status, rank, status_at, queued_at, text, segments,
+                                  carrier)
+            SELECT $1, $2, $3, 'reply', 'sms', $4, $5, $6, 'queued', $7, $8, $8, $9, $10, (
+                SELECT carrier FROM messages
+                WHERE org_id = $1 AND phone = $4 AND carrier IS NOT NULL
+                ORDER BY status_at DESC LIMIT 1)
+            WHERE NOT EXISTS (
+                SELECT FROM opt_outs AS o WHERE o.org_id = $1 AND o.phone = $4 AND o.stands)
+            RETURNING carrier
+        ), answered AS (
+            UPDATE conversations SET waiting = false
+            FROM written WHERE org_id = $1 AND conversation_id = $11
+        )
+        SELECT carrier FROM written
         """,
         org_id,
-        conversation["campaign_id"],
+        campaign_id,
         message_id,
         conversation["phone"],
         conversation["contact_id"],
@@ -162,8 +259,9 @@ async def add_reply(
         at,
         text,
         segments,
+        conversation["conversation_id"],
     )
-    return carrier
+    return (False, None) if row is None else (True, row["carrier"])
 
 
 async def record_outcomes(tx: Transaction, outcomes: Sequence[MessageOutcome]) -> None:

@@ -1,0 +1,143 @@
+"""Tags: an organization's list of them, and who has which."""
+
+from datetime import datetime
+from typing import Annotated
+
+from aiohttp import web
+from asyncpg import Record
+from pydantic import StringConstraints
+
+from services.campaign import messenger
+from services.campaign.api.calls import (
+    ADMINS,
+    SENDERS,
+    Answer,
+    Body,
+    Call,
+    Page,
+    PageQuery,
+    Route,
+    answer,
+    page_of,
+)
+from services.campaign.store import conversations, messages, tags
+from shared.database import Transaction
+
+# It stands in paths and queries as it is.
+Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+
+
+class NewTag(Body):
+    """A word for contacts."""
+
+    tag: Tag
+
+
+class TagShown(Answer):
+    """A tag of the organization's."""
+
+    tag: str
+    created_at: datetime
+
+
+class Tags(Page):
+    """The organization's tags, in the order of the alphabet."""
+
+    items: list[TagShown]
+
+
+class TagRemoved(Answer):
+    """A tag that is no more, and how many contacts it was taken off."""
+
+    tag: str
+    contacts: int
+
+
+class ContactTags(Answer):
+    """The tags that a contact has now, in this campaign."""
+
+    campaign_id: str
+    phone: str
+    tags: list[str]
+
+
+async def show_all(call: Call) -> web.StreamResponse:
+    """The organization's tags."""
+    asked = call.query(PageQuery)
+    async with call.transaction() as tx:
+        rows = await tags.page(tx, call.org_id, after=asked.after, most=asked.limit + 1)
+    shown, following = page_of(rows, asked.limit, lambda row: str(row["tag"]))
+    return answer(Tags(items=[TagShown(**row) for row in shown], next=following))
+
+
+async def add(call: Call) -> web.StreamResponse:
+    """Add a tag to the organization's."""
+    wanted = await call.body(NewTag)
+    async with call.transaction() as tx:
+        now = await tx.now()
+        await tags.add(tx, call.org_id, wanted.tag, now)
+    return answer(TagShown(tag=wanted.tag, created_at=now), status=201)
+
+
+async def remove(call: Call) -> web.StreamResponse:
+    """Delete a tag, and take it off all who have it."""
+    tag = call.id("tag")
+    async with call.transaction() as tx:
+        contacts = await tags.remove(tx, call.org_id, tag)
+    return answer(TagRemoved(tag=tag, contacts=contacts))
+
+
+async def put_on_partner(call: Call) -> web.StreamResponse:
+    """Put a tag on the contact of a conversation."""
+    async with call.transaction() as tx:
+        contact = await conversations.get(tx, call.org_id, call.id("conversation_id"))
+        return await _tagged(call, tx, contact)
+
+
+async def take_off_partner(call: Call) -> web.StreamResponse:
+    """Take a tag off the contact of a conversation."""
+    async with call.transaction() as tx:
+        contact = await conversations.get(tx, call.org_id, call.id("conversation_id"))
+        return await _untagged(call, tx, contact)
+
+
+async def put_on_recipient(call: Call) -> web.StreamResponse:
+    """Put a tag on the contact whom a text is for."""
+    async with call.transaction() as tx:
+        contact = await messages.recipient(tx, call.org_id, call.id("message_id"))
+        return await _tagged(call, tx, contact)
+
+
+async def take_off_recipient(call: Call) -> web.StreamResponse:
+    """Take a tag off the contact whom a text is for."""
+    async with call.transaction() as tx:
+        contact = await messages.recipient(tx, call.org_id, call.id("message_id"))
+        return await _untagged(call, tx, contact)
+
+
+async def _tagged(call: Call, tx: Transaction, contact: Record) -> web.StreamResponse:
+    return _shown(contact, await messenger.tag(tx, call.caller, contact, call.id("tag")))
+
+
+async def _untagged(call: Call, tx: Transaction, contact: Record) -> web.StreamResponse:
+    return _shown(contact, await messenger.untag(tx, call.caller, contact, call.id("tag")))
+
+
+def _shown(contact: Record, found: list[str]) -> web.StreamResponse:
+    return answer(
+        ContactTags(campaign_id=contact["campaign_id"], phone=contact["phone"], tags=found)
+    )
+
+
+_OF_PARTNER = "/conversations/{conversation_id}/tags/{tag}"
+_OF_RECIPIENT = "/messages/{message_id}/tags/{tag}"
+
+ROUTES = (
+    Route("GET", "/tags", SENDERS, show_all, asks=PageQuery, gives=Tags),
+    Route("POST", "/tags", ADMINS, add, takes=NewTag, gives=TagShown, status=201),
+    Route("DELETE", "/tags/{tag}", ADMINS, remove, gives=TagRemoved),
+    Route("PUT", _OF_PARTNER, SENDERS, put_on_partner, gives=ContactTags),
+    Route("DELETE", _OF_PARTNER, SENDERS, take_off_partner, gives=ContactTags),
+    Route("PUT", _OF_RECIPIENT, SENDERS, put_on_recipient, gives=ContactTags),
+    Route("DELETE", _OF_RECIPIENT, SENDERS, take_off_recipient, gives=ContactTags),
+)
