@@ -167,6 +167,64 @@ async def test_a_number_that_is_on_the_use_case_already_counts_as_attached(
     assert isinstance(await telnyx.attach(NUMBER, "C1"), Unclear)
 
 
+async def test_a_number_is_attached_only_once_it_has_left_its_use_case_before(
+    provider: Provider, telnyx: Telnyx
+) -> None:
+    leaving = {**SAID, "assignmentStatus": "PENDING_UNASSIGNMENT"}
+    provider.answers = [(400, {"errors": []}), (200, leaving)]
+    assert isinstance(await telnyx.attach(NUMBER, "C1"), NotTaken)
+
+
+async def test_a_number_is_taken_off_its_use_case_by_its_digits(
+    provider: Provider, telnyx: Telnyx
+) -> None:
+    leaving = {**SAID, "assignmentStatus": "PENDING_UNASSIGNMENT"}
+    provider.answers = [(200, leaving), (404, {"errors": []}), (404, "<html>"), (500, "")]
+    assert await telnyx.detach(NUMBER) == Done()
+    assert provider.asked == [
+        ("DELETE", f"/v2/10dlc/phone_number_campaigns/{NUMBER}", [], None),
+    ]
+    assert await telnyx.detach(NUMBER) == Absent()
+    assert isinstance(await telnyx.detach(NUMBER), Unclear)
+    assert isinstance(await telnyx.detach(NUMBER), Unclear)
+
+
+async def test_a_number_is_given_back_by_its_own_id_and_is_gone_when_nobody_knows_it(
+    provider: Provider, telnyx: Telnyx
+) -> None:
+    ours = (200, {"data": [{"id": "n1", "phone_number": NUMBER, "status": "active"}]})
+    deleted = {"data": {"id": "n1", "phone_number": NUMBER, "status": "deleted"}}
+    provider.answers = [ours, (200, deleted)]
+    assert await telnyx.give_back(NUMBER) == Done()
+    assert provider.asked == [
+        ("GET", "/v2/phone_numbers", [("filter[phone_number]", "12125550101")], None),
+        ("DELETE", "/v2/phone_numbers/n1", [], None),
+    ]
+    provider.answers = [ours, (404, {"errors": []})]
+    assert await telnyx.give_back(NUMBER) == Absent()
+    provider.answers = [(200, {"data": []})]
+    assert await telnyx.give_back(NUMBER) == Absent()
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "kind"),
+    [
+        (200, {"data": {"id": "n1", "phone_number": NUMBER, "status": "active"}}, Unclear),
+        (200, "", Unclear),
+        (404, "<html>", Unclear),
+        (422, {"errors": [{"code": "10015", "title": "deletion lock"}]}, Refused),
+        (429, "", NotTaken),
+        (500, "", Unclear),
+    ],
+)
+async def test_a_number_is_gone_only_when_the_provider_says_so(
+    provider: Provider, telnyx: Telnyx, status: int, told: Any, kind: type
+) -> None:
+    ours = (200, {"data": [{"id": "n1", "phone_number": NUMBER, "status": "active"}]})
+    provider.answers = [ours, (status, told)]
+    assert type(await telnyx.give_back(NUMBER)) is kind
+
+
 SAID = {"phoneNumber": NUMBER, "campaignId": "C1", "assignmentStatus": "ASSIGNED"}
 
 
@@ -225,7 +283,8 @@ async def test_each_carriers_word_is_read_from_its_own_mapping(
         (402, "", NotTaken),
         (403, "", NotTaken),
         (429, "", NotTaken),
-        (404, "", Refused),
+        (404, "{}", Refused),
+        (404, "<html>", Unclear),
         (408, "", Unclear),
         (500, "", Unclear),
         (502, "<html>", Unclear),

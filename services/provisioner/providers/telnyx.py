@@ -1,5 +1,6 @@
 """Telnyx, API version 2: number search, number orders, messaging profiles, 10DLC campaigns."""
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal, TypeVar
@@ -300,7 +301,8 @@ def _sorted(
     words = f"{status} {_error_words(body)}".strip()
     after_s = _after_s(response.headers.get("Retry-After"))
     if status == 404:
-        return Absent()
+        # A proxy's page says nothing of a number, and "gone" is believed for good.
+        return Absent() if _is_json(body) else Unclear(words)
     if status == 429 or status in ACCOUNT or (status == 503 and after_s is not None):
         return NotTaken(words, after_s)
     if status in REFUSALS and status != 408:
@@ -313,6 +315,14 @@ def _fault(answer: BaseModel | Absent | Fault) -> Fault:
     if isinstance(answer, Refused | NotTaken | Unclear):
         return answer
     return Refused("404 no such thing")
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True
 
 
 def _after_s(text: str | None) -> float | None:

@@ -1,0 +1,288 @@
+"""The way of a number back to the provider, one step at a time; and who gets a place."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.provisioner import reasons
+from services.provisioner.domain import (
+    Absent,
+    Answer,
+    AskCarriers,
+    Attach,
+    CarriersSaid,
+    Done,
+    Drop,
+    LookUp,
+    Moment,
+    NotTaken,
+    Ordered,
+    Refused,
+    Room,
+    TakePlace,
+    Unclear,
+)
+from services.provisioner.release import (
+    Detach,
+    GiveBack,
+    Held,
+    LetGo,
+    Number,
+    ReleaseAct,
+    Released,
+    Use,
+    follow,
+    intend,
+    next_act,
+    standing_of,
+    use_of,
+)
+from services.provisioner.steps import Followed, open_order
+from services.provisioner.steps import intend as intend_order
+from services.provisioner.steps import next_act as next_of_order
+from shared.events import Event, NumberProvisioned, NumberPurchased, NumberReleased
+from tests.unit.test_provisioner_steps import (
+    ALL_CONFIRMED,
+    NOW,
+    NUMBER,
+    PATIENCE,
+    USE_CASE,
+    after,
+    buying,
+    launch,
+    order,
+    wait_s,
+)
+
+DAY_S = 24 * 3600
+
+
+def number(**changes: Any) -> Number:
+    told: dict[str, Any] = {
+        "org_id": "acme", "number": NUMBER, "use_case_id": "votes", "step": "detach",
+        "step_since": NOW, "let_go_at": NOW, "due_at": NOW,
+    }  # fmt: skip
+    return Number(**{**told, **changes})
+
+
+def came(before: Number, act: ReleaseAct, answer: Answer | Use, s: float = 0) -> Released:
+    return follow(before, act, answer, Moment(NOW + timedelta(seconds=s), PATIENCE, 0))
+
+
+def due_s(released: Released) -> float | None:
+    due_at = released.number.due_at
+    return None if due_at is None else (due_at - NOW).total_seconds()
+
+
+def test_a_number_goes_from_its_use_case_over_a_days_rest_back_to_the_provider() -> None:
+    current, acts = number(step="held"), []
+    told: list[Event] = []
+    answers: list[Answer | Use] = [Use("idle"), Done(), ALL_CONFIRMED, Absent(), Done()]
+    at = NOW
+    for answer in answers:
+        at = max(at, current.due_at or NOW)
+        act = next_act(current, at, PATIENCE)
+        acts.append(act)
+        released = follow(intend(current, act, at), act, answer, Moment(at, PATIENCE, 0))
+        current = released.number
+        told += released.told
+    assert acts == [
+        LetGo(), Detach(NUMBER), AskCarriers(NUMBER), AskCarriers(NUMBER), GiveBack(NUMBER)
+    ]  # fmt: skip
+    assert (current.step, current.due_at) == ("gone", None)
+    assert current.off_at == NOW + timedelta(seconds=4)
+    assert at == NOW + timedelta(seconds=DAY_S)
+    (event,) = told
+    assert isinstance(event, NumberReleased)
+    assert (event.number, event.use_case_id, event.released_at) == (NUMBER, "votes", at)
+
+
+def test_a_number_that_a_campaign_is_on_stays() -> None:
+    used = came(number(step="held"), LetGo(), Use("used"))
+    assert (used.number.step, used.number.due_at) == ("held", None)
+    kept = came(number(step="held"), LetGo(), Use("kept"))
+    assert (kept.number.step, due_s(kept)) == ("held", PATIENCE.poll_most_s)
+
+
+def test_of_a_use_cases_idle_numbers_the_newest_is_kept_where_there_is_no_other() -> None:
+    old, new = Held("a", NOW, False), Held("b", NOW + timedelta(seconds=1), False)
+    used = Held("c", NOW, True)
+    assert use_of("c", [old, new, used], keep_last=True) == Use("used")
+    assert use_of("a", [old, new, used], keep_last=True) == Use("idle")
+    assert use_of("b", [old, new, used], keep_last=True) == Use("idle")
+    assert use_of("a", [old, new], keep_last=True) == Use("idle")
+    assert use_of("b", [old, new], keep_last=True) == Use("kept")
+    assert use_of("b", [new], keep_last=False) == Use("idle")
+    assert use_of("taken back meanwhile", [new], keep_last=False) == Use("used")
+
+
+def test_its_place_is_free_only_when_the_provider_shows_it_on_no_use_case() -> None:
+    asked = came(number(), Detach(NUMBER), Done())
+    assert (asked.number.step, asked.number.off_at) == ("leaving", None)
+    still = came(asked.number, AskCarriers(NUMBER), ALL_CONFIRMED, s=30)
+    assert (still.number.step, still.number.off_at) == ("leaving", None)
+    stuck = came(asked.number, AskCarriers(NUMBER), ALL_CONFIRMED, s=61)
+    assert (stuck.number.step, stuck.number.off_at) == ("detach", None)
+    off = came(asked.number, AskCarriers(NUMBER), Absent(), s=30)
+    assert off.number.off_at == NOW + timedelta(seconds=30)
+    assert (off.number.step, due_s(off)) == ("rest", DAY_S)
+
+
+def test_while_an_attachment_may_still_land_its_absence_is_not_believed() -> None:
+    doubtful = number(attach_asked_at=NOW)
+    early = came(doubtful, Detach(NUMBER), Absent(), s=PATIENCE.look_up_s - 1)
+    assert (early.number.step, early.number.off_at) == ("detach", None)
+    late = came(doubtful, Detach(NUMBER), Absent(), s=PATIENCE.look_up_s)
+    assert late.number.step == "rest"
+    assert came(number(), Detach(NUMBER), Absent()).number.step == "rest"
+
+
+@pytest.mark.parametrize("step", ["detach", "leaving"])
+def test_what_cannot_be_taken_off_its_use_case_is_given_back_all_the_same(step: Any) -> None:
+    stuck = number(step=step)
+    late = NOW + timedelta(seconds=DAY_S)
+    assert next_act(stuck, late, PATIENCE) == GiveBack(NUMBER)
+    asked = intend(stuck, GiveBack(NUMBER), late)
+    assert asked.step == "return"
+    gone = came(asked, GiveBack(NUMBER), Absent(), s=DAY_S)
+    assert gone.number.off_at == late
+
+
+@pytest.mark.parametrize("fault", [Refused("422 locked"), NotTaken("429"), Unclear("reset")])
+@pytest.mark.parametrize(
+    ("step", "act"),
+    [
+        ("detach", Detach(NUMBER)),
+        ("leaving", AskCarriers(NUMBER)),
+        ("return", GiveBack(NUMBER)),
+        ("seek", LookUp("o1-1")),
+    ],
+)
+def test_a_fault_is_tried_again_for_ever_in_the_end_every_few_minutes(
+    step: Any, act: ReleaseAct, fault: Refused | NotTaken | Unclear
+) -> None:
+    current = number(step=step)
+    first = came(current, act, fault)
+    assert (first.number.step, first.number.tries, first.told) == (step, 1, ())
+    assert due_s(first) == PATIENCE.poll_s
+    assert first.number.error == fault.reason
+    late = came(replace(first.number, tries=99), act, fault, s=DAY_S)
+    assert due_s(late) == DAY_S + PATIENCE.poll_most_s
+
+
+def test_a_number_that_was_perhaps_bought_is_looked_for_for_a_day() -> None:
+    sought = number(step="seek", reference="o1-1", off_at=NOW)
+    assert next_act(sought, NOW, PATIENCE) == LookUp("o1-1")
+    missing = came(sought, LookUp("o1-1"), Absent(), s=DAY_S - 1)
+    assert missing.number.step == "seek"
+    never = came(sought, LookUp("o1-1"), Absent(), s=DAY_S)
+    assert (never.number.step, never.number.due_at, never.told) == ("gone", None, ())
+    pending = came(sought, LookUp("o1-1"), Ordered("po1", "pending"), s=1)
+    assert pending.number.step == "seek"
+    failed = came(sought, LookUp("o1-1"), Ordered("po1", "failure"), s=1)
+    assert (failed.number.step, failed.told) == ("gone", ())
+    found = came(sought, LookUp("o1-1"), Ordered("po1", "success"), s=60)
+    assert (found.number.step, due_s(found)) == ("rest", 60 + DAY_S)
+
+
+@pytest.mark.parametrize(
+    ("step", "is_off", "standing"),
+    [
+        ("held", False, "ready"),
+        ("held", True, "taken back"),
+        ("detach", False, "taken back"),
+        ("leaving", False, "taken back"),
+        ("rest", True, "taken back"),
+        ("return", True, "given back"),
+        ("gone", True, "given back"),
+    ],
+)
+def test_a_number_can_be_had_again_until_it_is_being_given_back(
+    step: Any, is_off: bool, standing: str
+) -> None:
+    assert standing_of(step, confirmed=True, is_off=is_off) == standing
+
+
+# --- what it means for orders --------------------------------------------------------------------
+
+
+def test_the_fiftieth_ends_at_once_and_waits_only_while_a_place_is_on_its_way() -> None:
+    wanting = order(step="place")
+    assert after(wanting, TakePlace(), Room(48, 49, leaving=False)).order.step == "search"
+    waiting = after(wanting, TakePlace(), Room(49, 49, leaving=True))
+    assert (waiting.order.step, wait_s(waiting), waiting.told) == ("place", 2, ())
+    full = after(wanting, TakePlace(), Room(49, 49, leaving=False))
+    (event,) = full.told
+    assert isinstance(event, NumberProvisioned)
+    assert (event.outcome, event.number, event.reason) == ("failed", None, reasons.no_place(49))
+
+
+@pytest.mark.parametrize("most", [1, 49, 1000])
+def test_every_reason_fits_into_its_event(most: int) -> None:
+    for reason in (reasons.no_place(most), reasons.GIVEN_BACK, reasons.archived(order())):
+        assert len(reason) <= 200
+
+
+@pytest.mark.parametrize("step", ["waiting", "place", "search", "profile", "attach", "confirm"])
+def test_the_archive_ends_an_order_at_any_step(step: Any) -> None:
+    bought = NOW if step in ("profile", "attach", "confirm") else None
+    number = NUMBER if bought else None
+    dropped = order(step=step, number=number, purchased_at=bought, archived=True)
+    assert next_of_order(dropped, NOW, PATIENCE) == Drop()
+    ended = after(dropped, Drop(), Done())
+    assert (ended.order.step, ended.order.due_at) == ("failed", None)
+    (event,) = ended.told
+    assert isinstance(event, NumberProvisioned)
+    assert (event.outcome, event.number) == ("failed", number)
+    assert not ended.order.may_have_bought
+
+
+@pytest.mark.parametrize(
+    ("changes", "may_have_bought"),
+    [
+        ({"ask": "new"}, False),
+        ({"ask": "asked"}, True),
+        ({"ask": "doubted"}, True),
+        ({"ask": "asked again"}, True),
+        ({"ask": "gone"}, True),
+        ({"step": "ordered", "provider_order_id": "po1"}, True),
+    ],
+)
+def test_a_purchase_that_may_have_landed_is_not_forgotten_at_the_archive(
+    changes: dict[str, Any], may_have_bought: bool
+) -> None:
+    ended: Followed = after(buying(archived=True, **changes), Drop(), Done())
+    assert ended.order.may_have_bought is may_have_bought
+
+
+def test_that_an_attachment_was_asked_for_is_known_until_its_answer_is() -> None:
+    attaching = order(step="attach", number=NUMBER, purchased_at=NOW)
+    asked = intend_order(attaching, Attach(NUMBER, "C123"), NOW)
+    assert asked.asked_at == NOW
+    assert after(asked, Attach(NUMBER, "C123"), Unclear("reset")).order.asked_at == NOW
+    assert after(asked, Attach(NUMBER, "C123"), Done()).order.asked_at is None
+
+
+def test_a_number_that_is_taken_back_is_put_on_its_use_case_and_confirmed_anew() -> None:
+    given = launch(number=NUMBER)
+    opened = open_order("o1", given, use_case=USE_CASE, standing="taken back", now=NOW)
+    assert [type(event) for event in opened.told] == [NumberPurchased]
+    assert next_of_order(opened.order, NOW, PATIENCE) == TakePlace()
+    placed = after(opened.order, TakePlace(), Room(0, 49, leaving=False))
+    assert placed.order.step == "profile"
+    assert placed.told == ()
+    silent = CarriersSaid(dict.fromkeys(("att", "tmobile", "verizon"), "pending"))
+    asked = after(replace(placed.order, step="confirm"), AskCarriers(NUMBER), silent)
+    assert asked.order.step == "confirm"
+
+
+def test_a_follow_up_after_the_number_was_given_back_fails_at_once_with_the_way_out() -> None:
+    opened = open_order(
+        "o1", launch(number=NUMBER), use_case=USE_CASE, standing="given back", now=NOW
+    )
+    (event,) = opened.told
+    assert isinstance(event, NumberProvisioned)
+    assert (event.outcome, event.number, event.reason) == ("failed", None, reasons.GIVEN_BACK)
+    assert opened.order.due_at is None
