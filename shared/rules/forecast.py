@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from shared.rules.forecast_bucket import BucketRun, Lane
+from shared.rules.forecast_bucket import BucketRun
+from shared.rules.forecast_lanes import Lane
 from shared.rules.hours import Hours, Kind, Window
 from shared.rules.limits import CAUTIOUS, Limits
 from shared.rules.segments import Channel
@@ -241,18 +242,18 @@ def _play(
         for one in loads
     ]  # fmt: skip
     run.play(lanes, reach)
-    return [_outlook(one, lane, now + reach) for one, lane in zip(loads, lanes, strict=True)]
+    return [_outlook(one, lane, now, reach) for one, lane in zip(loads, lanes, strict=True)]
 
 
-def _outlook(load: Load, lane: Lane, until: datetime) -> Outlook:
+def _outlook(load: Load, lane: Lane, now: datetime, reach: timedelta) -> Outlook:
     refused = load.count - lane.count
     left = lane.count - lane.sent
-    fails = load.kind == "initial" and load.window.closes_at <= until
+    fails = load.kind == "initial" and load.window.closes_at <= now + reach
     return Outlook(
         load,
         lane.sent,
         left if fails else 0,
         refused,
         0 if fails else left,
-        lane.last_sent_at,
+        None if lane.last_sent_s is None else now + timedelta(seconds=lane.last_sent_s),
     )
