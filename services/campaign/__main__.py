@@ -11,6 +11,7 @@ from services.campaign.worker import (
     close_windows,
     end_archived,
     forget_answers,
+    take_back,
 )
 from shared.database import Database
 from shared.runtime import Runtime, run
@@ -24,6 +25,7 @@ def main() -> None:
     async def wire(runtime: Runtime) -> None:
         runtime.hear(HANDLERS)
         runtime.work("close windows", partial(close_windows, runtime.database), idle_s=0.5)
+        runtime.work("take back", partial(take_back, runtime.database), idle_s=5)
         runtime.work("end archived", partial(end_archived, runtime.database), idle_s=0.5)
         runtime.work("clear uploads", partial(clear_uploads, runtime.database), idle_s=60)
         runtime.work("forget answers", partial(forget_answers, runtime.database), idle_s=60)

@@ -17,7 +17,7 @@ from services.campaign.domain import (
 from services.campaign.expected import Expected, Text, expected
 from services.campaign.messenger import check_partner
 from services.campaign.sendable import why_replies_first
-from services.campaign.store import campaigns, conversations, messages, numbers, outlooks
+from services.campaign.store import campaigns, conversations, messages, numbers, outlooks, senders
 from services.campaign.store.messages import Held, Initial
 from services.campaign.window import why_no_initials
 from shared.database import Transaction
@@ -112,6 +112,7 @@ async def send(tx: Transaction, caller: Caller, message_id: str, text: str | Non
         at=now,
     ):
         raise _opted_out()
+    await senders.note_active(tx, caller.org_id, initial.campaign_id, caller.person_id, now)
     tx.tell(
         MessageQueued(
             org_id=caller.org_id,
@@ -160,12 +161,14 @@ def _check_sendable(caller: Caller, held: Held, now: datetime) -> None:
 async def skip(tx: Transaction, caller: Caller, message_id: str) -> Initial:
     """Put an initial by, which its sender does not want to send. Skipped already: no news."""
     held = await messages.hold_initial(tx, caller.org_id, message_id, caller.person_id)
-    _check_mine(caller, held.initial)
-    if held.initial.status in ("assigned", "unassigned"):
-        await messages.put_by(tx, held.initial, caller.org_id, "skipped", await tx.now())
-    elif held.initial.status != "skipped":
-        raise Refused("conflict", f"The message cannot be skipped: it is {held.initial.status}")
-    return held.initial
+    initial, now = held.initial, await tx.now()
+    _check_mine(caller, initial)
+    if initial.status in ("assigned", "unassigned"):
+        await messages.put_by(tx, initial, caller.org_id, "skipped", now)
+        await senders.note_active(tx, caller.org_id, initial.campaign_id, caller.person_id, now)
+    elif initial.status != "skipped":
+        raise Refused("conflict", f"The message cannot be skipped: it is {initial.status}")
+    return initial
 
 
 async def bring_back(tx: Transaction, caller: Caller, message_id: str) -> tuple[Initial, Status]:
@@ -177,7 +180,9 @@ async def bring_back(tx: Transaction, caller: Caller, message_id: str) -> tuple[
         raise Refused("conflict", f"The message is not skipped: it is {initial.status}")
     status: Literal["assigned", "unassigned"] = "assigned" if initial.sender_id else "unassigned"
     if initial.status == "skipped":
-        await messages.put_by(tx, initial, caller.org_id, status, await tx.now())
+        now = await tx.now()
+        await messages.put_by(tx, initial, caller.org_id, status, now)
+        await senders.note_active(tx, caller.org_id, initial.campaign_id, initial.sender_id, now)
     return initial, status
 
 

@@ -2,13 +2,16 @@
 
 from datetime import timedelta
 
-from services.campaign.store import answers, contacts, endings
+from services.campaign import assigning
+from services.campaign.store import answers, contacts, endings, senders
 from shared.database import Database
 from shared.events import WindowClosed
 from shared.ids import id_from
 
 CLOSED_MOST = 100
 ENDED_MOST = 5_000
+IDLE_MOST = 50
+TAKEN_BACK_MOST = 5_000
 CLEARED_MOST = 5_000
 # Far longer than an upload may stand still before its own request ends it.
 STALLED = timedelta(minutes=10)
@@ -45,6 +48,14 @@ async def end_archived(database: Database) -> bool:
             return False
         await endings.end_unsent(tx, ending, now, most=ENDED_MOST)
     return True
+
+
+async def take_back(database: Database) -> bool:
+    """Unassign a bounded part of what lies untouched for too long; whether there may be more."""
+    async with database.transaction() as tx:
+        idle = await senders.hold_overdue(tx, await tx.now(), most=IDLE_MOST)
+        freed = await assigning.take_back_from(tx, None, idle, most=TAKEN_BACK_MOST)
+    return len(idle) == IDLE_MOST or freed == TAKEN_BACK_MOST
 
 
 async def forget_answers(database: Database) -> bool:
