@@ -67,6 +67,8 @@ class Said:
     )
     """By number."""
     paused: dict[Key, Switch] = field(default_factory=lambda: defaultdict(Switch))
+    held: dict[Key, Switch] = field(default_factory=lambda: defaultdict(Switch))
+    """By campaign: until its number is provisioned."""
     opted_out: dict[Key, Switch] = field(default_factory=lambda: defaultdict(Switch))
     withdrawn: dict[Key, list[tuple[datetime, datetime]]] = field(
         default_factory=lambda: defaultdict(list)
@@ -85,6 +87,8 @@ class Said:
         campaign = (text.org_id, text.campaign_id)
         if self.paused[campaign].forbids(at):
             yield f"its campaign is paused: {entry.line()}"
+        if self.held[campaign].forbids(at):
+            yield f"its campaign waits for its number's provisioning: {entry.line()}"
         if self.opted_out[text.org_id, text.to].forbids(at):
             yield f"its contact has opted out: {entry.line()}"
         if any(

@@ -14,6 +14,7 @@ from shared.events import (
     ContactOptedIn,
     ContactOptedOut,
     Event,
+    NumberProvisioned,
     QueueWithdrawn,
     UnclearSettled,
     WindowChanged,
@@ -35,8 +36,8 @@ HOURS = (
     ("08:00", "22:00", "America/New_York"),
 )
 Word = Literal[
-    "launch", "close", "pause", "resume", "withdraw", "archive", "confirm", "again", "stop",
-    "all sent", "all failed",
+    "launch", "close", "pause", "resume", "hold", "let go", "withdraw", "archive", "confirm",
+    "provision", "again", "stop", "all sent", "all failed",
 ]  # fmt: skip
 WORDS: tuple[Word, ...] = get_args(Word)
 EDITS_S = (-3600, -1, 0.2, 3, 40, 600, 43_200, 200_000)
@@ -77,6 +78,7 @@ class People:
         self.limits: dict[tuple[str, Carrier, str | None], dict[str, Any]] = {}
         self.windows: dict[Place, tuple[Window, Hours]] = {}
         self._launched: set[Place] = set()
+        self._provisioned: set[Place] = set()
         self._revisions: dict[Place, int] = {}
         self._version = 0
 
@@ -129,6 +131,10 @@ class People:
             await self.close(place)
         elif word in ("pause", "resume"):
             await self.pause(place, on=word == "pause")
+        elif word in ("hold", "let go"):
+            await self.hold(place, on=word == "hold")
+        elif word == "provision":
+            await self.provision(place)
         elif word == "withdraw":
             await self.withdraw(place)
         elif word == "archive":
@@ -175,15 +181,44 @@ class People:
     ) -> None:
         closes_at = self.engine.now + timedelta(seconds=closes_in_s)
         opens_at = min(self.engine.now, closes_at) - timedelta(days=1)
+        await self._edit(place, Window(opens_at, closes_at), Hours.parse(*hours))
+
+    async def hold(self, place: Place, *, on: bool) -> None:
+        """It is to wait for its number's provisioning from now on, or not."""
+        if place not in self.windows:
+            return
+        await self._edit(place, *self.windows[place], hold=on)
+        if place not in self._provisioned:
+            self.said.held[place.key].turn(self.engine.now, on)
+
+    async def _edit(
+        self, place: Place, window: Window, hours: Hours, hold: bool | None = None
+    ) -> None:
         revision = self._revisions[place] = self._revisions.get(place, 1) + 1
-        window, parsed = Window(opens_at, closes_at), Hours.parse(*hours)
         await self._hear(
             WindowChanged(
                 org_id=place.org_id, campaign_id=place.campaign_id, revision=revision,
-                window=window, hours=parsed,
+                window=window, hours=hours, hold_until_provisioned=hold,
             )
         )  # fmt: skip
-        self._promise(place, window, parsed)
+        self._promise(place, window, hours)
+
+    async def provision(self, place: Place) -> None:
+        """All carriers know its number, for good."""
+        confirmed = {"state": "confirmed", "at": self.engine.now}
+        window = {"opens_at": self.engine.now, "closes_at": self.engine.now + timedelta(hours=1)}
+        await self._hear(
+            NumberProvisioned.model_validate(
+                {
+                    "org_id": place.org_id, "campaign_id": place.campaign_id, "name": "Vote",
+                    "number": place.number, "outcome": "complete", "took_s": 1, "window": window,
+                    "carriers": {"att": confirmed, "tmobile": confirmed, "verizon": confirmed},
+                    "launched_by": {"name": "Ada", "email": "ada@example.org"},
+                }
+            )
+        )  # fmt: skip
+        self._provisioned.add(place)
+        self.said.held[place.key].turn(self.engine.now, False)
 
     async def close(self, place: Place) -> None:
         """The window is said to be closed, by whoever tells such things."""

@@ -252,6 +252,8 @@ class WorldAtOdds:
             await self.people.launch(place)
             for carrier in CARRIERS:
                 await self.people.confirm(place, carrier)
+            if self.people.said.held[place.key].turns:
+                await self.people.provision(place)
             if self.people.said.paused[place.key].turns:
                 await self.people.pause(place, on=False)
         for carrier in CARRIERS:

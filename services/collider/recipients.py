@@ -133,7 +133,7 @@ class LookUps:
             by = now - line.silence_most if self._provider else now
             if self._provider and (self._silent_since is None or self._silent_since > by):
                 continue
-            for asked in await self._next(tx, line, most=RECORD_MOST, asked_by=by):
+            for asked in await self._next(tx, line, most=self._calls_most, asked_by=by):
                 if asked.carrier is None and asked.is_wanted:
                     LOOK_UPS.labels("given up").inc()
                 self._settled.append(_Settled(asked, asked.carrier or "other"))

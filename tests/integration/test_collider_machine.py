@@ -41,7 +41,7 @@ carriers = st.sampled_from(CARRIERS)
 caps = st.sampled_from(CAPS)
 indexes = st.integers(0, 2)
 shares = st.integers(0, 99)
-LAST_WORDS: tuple[Word, ...] = ("pause", "archive", "stop", "close")
+LAST_WORDS: tuple[Word, ...] = ("pause", "hold", "archive", "stop", "close")
 fates = st.lists(st.sampled_from(FATES), max_size=4)
 queues = st.fixed_dictionaries(
     {
