@@ -62,6 +62,21 @@ async def test_one_persons_key_is_not_anothers(office: Desk) -> None:
     assert first["person_id"] != other["person_id"]
 
 
+async def test_what_was_done_with_one_token_is_not_done_again_with_a_fresh_one(
+    office: Desk,
+) -> None:
+    acme = await office.organization()
+    fresh = (await office.good("POST", "/me/tokens", acme.admin))["token"]
+    sue = {"name": "Sue", "email": "sue@example.org"}
+    first = await office.once("sue", "POST", "/people", acme.admin, **sue)
+    again = await office.once("sue", "POST", "/people", fresh, **sue)
+    assert (again.status, again["field"]) == (409, "Idempotency-Key")
+    assert first["token"] not in str(again.body)
+    assert (await office.once("sue", "POST", "/people", acme.admin, **sue))["token"] == first[
+        "token"
+    ]
+
+
 async def test_what_was_refused_may_be_asked_again_with_its_key(office: Desk) -> None:
     acme = await office.organization()
     draft = await acme.draft(contact_list_id=await acme.contacts(1))

@@ -59,7 +59,7 @@ def endpoint(
 
 async def _answer(call: Call) -> web.StreamResponse:
     if call.route.method == "POST" and not call.route.streams:
-        key = repeats.key_of(call.request)
+        key = repeats.key_of(call.request, call.caller)
         if key is not None:
             return await repeats.once(call, key, _token(call.request))
     return await call.route.handle(call)

@@ -9,24 +9,28 @@ import hashlib
 import re
 
 from aiohttp import web
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, InvalidToken
 
 from services.campaign.api.calls import Call
+from services.campaign.domain import Caller
 from services.campaign.store import answers
 from shared.http import Problem
 
 HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
+# A stranger's answer may hold a token, and nothing but the key guards it: no guess may hit it.
+STRANGERS_LEAST = 32
 
 
-def key_of(request: web.Request) -> str | None:
+def key_of(request: web.Request, caller: Caller) -> str | None:
     """The request's key, if it has one. Raises Problem for one that nobody would mean."""
     key = request.headers.get(HEADER)
-    if key is not None and _KEY.fullmatch(key) is None:
+    least = STRANGERS_LEAST if caller.role == "stranger" else 1
+    if key is not None and (_KEY.fullmatch(key) is None or len(key) < least):
         raise Problem(
             422,
             "A header is not valid",
-            detail="must be 1 to 255 visible ASCII characters",
+            detail=f"must be {least} to 255 visible ASCII characters",
             field=HEADER,
         )
     return key
@@ -69,8 +73,18 @@ def _again(kept: answers.Kept, fingerprint: bytes, seal: Fernet) -> web.Response
     headers = {"Idempotency-Replayed": "true"}
     if kept.location is not None:
         headers["Location"] = kept.location
+    try:
+        body = seal.decrypt(kept.sealed)
+    except InvalidToken:
+        # To do it again because of a fresh token would be to do it twice.
+        raise Problem(
+            409,
+            "This was done already",
+            detail="with another token of yours, which alone gets the answer again",
+            field=HEADER,
+        ) from None
     return web.Response(
-        body=seal.decrypt(kept.sealed),
+        body=body,
         status=kept.status,
         content_type="application/json",
         headers=headers,
