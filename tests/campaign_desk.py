@@ -60,8 +60,8 @@ class Desk:
         sent = json.dumps(body).encode() if body else None
         return await self._request(method, path, token, sent, "application/json", key)
 
-    async def send_file(self, path: str, token: str, data: bytes) -> Reply:
-        return await self._request("POST", path, token, data, "text/csv")
+    async def send_file(self, path: str, token: str, data: bytes, *, key: str = "") -> Reply:
+        return await self._request("POST", path, token, data, "text/csv", key)
 
     async def _request(
         self, method: str, path: str, token: str, data: bytes | None, kind: str, key: str = ""

@@ -75,9 +75,9 @@ async def upload_contacts(stage: Stage) -> None:
     stage.contact_list_id = found["contact_list_id"]
     stage.narrator.tell(
         f"Ada uploads her contacts (CSV): {found['contacts']} are in, "
-        f"{found['bad_row_count']} rows are left out"
+        f"{found['bad_row_count'] + found['duplicates']} rows are left out"
     )
-    for row in found["bad_rows"]:
+    for row in found["rows_left_out"]:
         at_fault = f", {row['field']}" if row["field"] else ""
         stage.narrator.detail(f"line {row['line']}{at_fault}: {row['reason']}")
     if found["contacts"] != world.CONTACTS:

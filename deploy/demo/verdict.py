@@ -54,7 +54,7 @@ class Seen:
 
 
 def rows_in(export: str) -> list[Row]:
-    """The rows of an export."""
+    """The rows of an export that went out; contacts' own texts are no promise of ours."""
     return [
         Row(
             row["message_id"],
@@ -65,6 +65,7 @@ def rows_in(export: str) -> list[Row]:
             row["code"] or None,
         )
         for row in csv.DictReader(io.StringIO(export))
+        if row["direction"] == "out"
     ]
 
 

@@ -7,6 +7,7 @@ from services.campaign.handlers import HANDLERS
 from services.campaign.settings import CampaignSettings
 from services.campaign.store.scope import API_ROLE
 from services.campaign.worker import (
+    ask_for_carriers,
     clear_uploads,
     close_windows,
     end_archived,
@@ -28,6 +29,7 @@ def main() -> None:
         runtime.work("take back", partial(take_back, runtime.database), idle_s=5)
         runtime.work("end archived", partial(end_archived, runtime.database), idle_s=0.5)
         runtime.work("clear uploads", partial(clear_uploads, runtime.database), idle_s=60)
+        runtime.work("ask for carriers", partial(ask_for_carriers, runtime.database), idle_s=1)
         runtime.work("forget answers", partial(forget_answers, runtime.database), idle_s=60)
         api = await runtime.enter(
             await Database.open(

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from services.campaign.domain import latest_of_each
-from services.campaign.store import buckets, conversations, messages, numbers
+from services.campaign.store import buckets, conversations, look_ups, messages, numbers
 from shared.consumer import Handlers
 from shared.database import Transaction
 from shared.events import (
     BucketState,
     CampaignHeld,
     CarrierAnswered,
+    CarriersFound,
     ContactOptedIn,
     ContactOptedOut,
     MessageDelivered,
@@ -74,6 +75,11 @@ async def show_buckets(tx: Transaction, events: Sequence[BucketState]) -> None:
     await buckets.keep(tx, events)
 
 
+async def fill_in_carriers(tx: Transaction, events: Sequence[CarriersFound]) -> None:
+    """It was found out which carriers contacts are with."""
+    await look_ups.keep(tx, events, await tx.now())
+
+
 HANDLERS: Handlers = {
     NumberPurchased: show_number,
     CarrierAnswered: show_carriers_answer,
@@ -88,4 +94,5 @@ HANDLERS: Handlers = {
     ContactOptedIn: welcome_back,
     MessageReceived: continue_conversation,
     BucketState: show_buckets,
+    CarriersFound: fill_in_carriers,
 }

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from services.campaign import assigning
-from services.campaign.store import answers, contacts, endings, senders
+from services.campaign.store import answers, endings, look_ups, senders, uploads
 from shared.database import Database
-from shared.events import WindowClosed
+from shared.events import CarriersAsked, WindowClosed
 from shared.ids import id_from
 
 CLOSED_MOST = 100
@@ -13,6 +13,8 @@ ENDED_MOST = 5_000
 IDLE_MOST = 50
 TAKEN_BACK_MOST = 5_000
 CLEARED_MOST = 5_000
+ASKED_MOST = 10
+PHONES_AN_EVENT = 500
 # Far longer than an upload may stand still before its own request ends it.
 STALLED = timedelta(minutes=10)
 # Who has not asked again by then has given up.
@@ -68,9 +70,25 @@ async def forget_answers(database: Database) -> bool:
 async def clear_uploads(database: Database) -> bool:
     """Delete a bounded part of an upload whose request died; whether there may be more."""
     async with database.transaction() as tx:
-        found = await contacts.stalled(tx, await tx.now() - STALLED)
-        if found is None:
+        stalled = await uploads.stalled(tx, await tx.now() - STALLED)
+        if stalled is None:
             return False
-        org_id, contact_list_id = found
-        await contacts.give_up(tx, org_id, contact_list_id, most=CLEARED_MOST)
+        await uploads.give_up(tx, stalled, most=CLEARED_MOST)
+    return True
+
+
+async def ask_for_carriers(database: Database) -> bool:
+    """Have the collider look up a bounded part of what lists do not say; whether there may be more.
+
+    A phone that was told is not told again by the same look-up: what is told and how far that was
+    become true together.
+    """
+    async with database.transaction() as tx:
+        due = await look_ups.take_due(tx, await tx.now(), most=ASKED_MOST * PHONES_AN_EVENT)
+        if due is None:
+            return False
+        org_id, phones = due
+        for start in range(0, len(phones), PHONES_AN_EVENT):
+            part = tuple(phones[start : start + PHONES_AN_EVENT])
+            tx.tell(CarriersAsked(org_id=org_id, phones=part))
     return True

@@ -20,7 +20,7 @@ async def test_no_cell_of_the_export_is_run_by_a_spreadsheet(office: Desk) -> No
     export = await office.good("GET", f"/campaigns/{campaign_id}/messages.csv", acme.admin)
     rows = list(csv.DictReader(io.StringIO(export.body, newline="")))
     assert [row["text"] for row in rows] == [f"'{text}" for text in TEXTS[:-1]] + [TEXTS[-1]]
-    assert rows[0]["to"] == "+13032000000"
+    assert rows[0]["phone"] == "+13032000000"
     # The API itself gives the words as they are.
     shown = await office.good("GET", f"/messages/{rows[0]['message_id']}", acme.admin)
     assert shown["text"] == TEXTS[0]

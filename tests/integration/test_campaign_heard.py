@@ -292,4 +292,4 @@ async def test_a_stop_withdraws_what_was_not_sent_in_all_campaigns(office: Desk)
     page = await office.good("GET", f"/campaigns/{assigned}/messages?status=opted+out", acme.admin)
     assert page["items"][0]["reason"] == "the contact has opted out"
     report = await office.good("GET", f"/contact-lists/{contact_list_id}", acme.admin)
-    assert report["opted_out"] == 1
+    assert report["opted_out_since"] == 1

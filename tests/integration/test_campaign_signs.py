@@ -132,7 +132,7 @@ async def test_of_stop_and_start_the_later_word_counts_whichever_is_heard_first(
             for place in order:
                 await office.hear(words[place])
             report = await office.good("GET", f"/contact-lists/{contact_list_id}", acme.admin)
-            assert report["opted_out"] == opted_out, (times, order)
+            assert report["opted_out_since"] == opted_out, (times, order)
 
 
 async def test_who_came_back_is_texted_by_later_launches_and_what_was_withdrawn_stays_so(
@@ -198,7 +198,7 @@ async def test_a_word_from_the_future_does_not_outlast_what_is_said_next(office:
             office.clock.advance(1)
             await office.hear(said(acme, (await now(office) - NOON).total_seconds()))
             report = await office.good("GET", f"/contact-lists/{contact_list_id}", acme.admin)
-            assert report["opted_out"] == stands
+            assert report["opted_out_since"] == stands
 
 
 async def test_an_opt_in_at_an_organization_of_another_system_is_passed_over(office: Desk) -> None:

@@ -2,34 +2,29 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.campaign.contact_rows import (
-    LINE_MOST_BYTES,
-    BadRow,
-    Columns,
-    Contact,
-    Record,
-    Records,
-    carrier_named,
-    e164,
-)
+from services.campaign.contact_rows import BadRow, Columns, Contact, carrier_of, e164
+from services.campaign.csv_records import LINE_MOST_BYTES, Encoding, Record, Records
 from services.campaign.domain import Refused
 
 
-def read(*chunks: bytes) -> list[Record]:
-    records = Records()
+def read(*chunks: bytes, encoding: Encoding = "utf-8") -> list[Record]:
+    records = Records(encoding)
     found = [record for chunk in chunks for record in records.feed(chunk)]
     return [*found, *records.finish()]
 
 
-def rows(table: str) -> list[Contact | BadRow]:
-    header, *others = read(table.encode())
-    columns = Columns.read(header)
+def rows(
+    table: str | bytes, mapping: Mapping[str, str] | None = None, *, encoding: Encoding = "utf-8"
+) -> list[Contact | BadRow]:
+    whole = table.encode() if isinstance(table, str) else table
+    header, *others = read(whole, encoding=encoding)
+    columns = Columns.read(header, mapping)
     return [columns.contact(record) for record in others]
 
 
@@ -43,15 +38,14 @@ def rows(table: str) -> list[Contact | BadRow]:
     st.integers(1, 7),
 )
 def test_a_file_cut_anywhere_reads_as_the_whole(table: list[list[str]], size: int) -> None:
+    # The first line tells what stands between cells, as a header does.
+    table = [["phone", "name"], *table]
     written = io.StringIO()
     csv.writer(written).writerows(table)
     whole = written.getvalue().encode()
     chunks = [whole[start : start + size] for start in range(0, len(whole), size)]
     if any(cell.count("\n") > 15 for cells in table for cell in cells):
         return
-    # A byte order mark at the front is the file's, not the first cell's.
-    if table:
-        table[0][0] = table[0][0].removeprefix("\ufeff")
     assert [list(record.cells) for record in read(*chunks)] == table
 
 
@@ -151,6 +145,8 @@ def test_numbers_are_read_as_people_write_them(text: str, number: str | None) ->
         ("T-Mobile USA, Inc.", "tmobile"),
         ("Verizon Wireless", "verizon"),
         ("US Cellular", "other"),
+        (" Other", "other"),
+        ("verzion", None),
         ("", None),
         ("unknown", None),
     ],
@@ -158,4 +154,81 @@ def test_numbers_are_read_as_people_write_them(text: str, number: str | None) ->
 def test_carriers_are_known_by_the_names_that_look_ups_give_them(
     text: str, carrier: str | None
 ) -> None:
-    assert carrier_named(text) == carrier
+    assert carrier_of(text) == carrier
+
+
+TABLE = """Cell;Given name;Téléphone;note\r
+303-200-0001;José;1;"a;b"\r
+303-200-0002;Zoë;2;€5\r
+"""
+
+
+@pytest.mark.parametrize(
+    ("whole", "encoding"),
+    [
+        (TABLE.encode(), "utf-8"),
+        (TABLE.encode("utf-8-sig"), "utf-8"),
+        (TABLE.encode("utf-8-sig"), "windows-1252"),
+        (TABLE.encode("utf-16"), "utf-8"),
+        (b"\xfe\xff" + TABLE.encode("utf-16-be"), "utf-8"),
+        (TABLE.encode("cp1252"), "windows-1252"),
+        (TABLE.replace(";", "\t").replace("a\tb", "a;b").encode("utf-16"), "utf-8"),
+        (TABLE.replace(";", ",").replace("a,b", "a;b").encode(), "utf-8"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_a_table_from_excel_is_read_right_however_it_was_saved(
+    whole: bytes, encoding: Encoding, size: int
+) -> None:
+    chunks = [whole[start : start + size] for start in range(0, len(whole), size)]
+    header, *others = read(*chunks, encoding=encoding)
+    columns = Columns.read(header, {"phone": "cell", "first_name": "Given Name"})
+    assert [columns.contact(record) for record in others] == [
+        Contact(2, "+13032000001", None, "José", "", {"t_l_phone": "1", "note": "a;b"}),
+        Contact(3, "+13032000002", None, "Zoë", "", {"t_l_phone": "2", "note": "€5"}),
+    ]
+
+
+def test_a_byte_that_stands_for_nothing_spoils_its_own_row() -> None:
+    bad, good = rows(b"phone,note\n+13032000001,\x81\n+13032000002,\xe9", encoding="windows-1252")
+    assert isinstance(bad, BadRow)
+    assert "UTF-8" in bad.reason
+    assert isinstance(good, Contact)
+    assert good.fields == {"note": "é"}
+
+
+@pytest.mark.parametrize(
+    "start", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b\x08", b"%PDF-1.7"]
+)
+@pytest.mark.parametrize("size", [1, 1000])
+def test_what_is_no_table_at_all_is_refused_in_words(start: bytes, size: int) -> None:
+    whole = start + b"phone\n"
+    with pytest.raises(Refused) as refused:
+        read(*(whole[at : at + size] for at in range(0, len(whole), size)))
+    assert refused.value.field == "header"
+    assert "this is a" in refused.value.reason
+
+
+def test_columns_are_mapped_by_their_headings_in_any_case() -> None:
+    table = "Mobile Phone,Phone,GIVEN  NAME,电话\n303-200-0001,home,Al,x\n"
+    (found,) = rows(table, {"phone": "mobile phone", "first_name": "Given Name", "carrier": "电话"})
+    # The column whose name was given to another one is nobody's.
+    assert found == Contact(2, "+13032000001", None, "Al", "", {})
+
+
+@pytest.mark.parametrize(
+    ("mapping", "field"),
+    [
+        ({"phone": "Handy"}, "phone"),
+        ({"phone": "Cell", "carrier": "Operator"}, "carrier"),
+        ({"phone": "Cell", "last_name": "cell"}, "last_name"),
+    ],
+)
+def test_a_mapping_to_a_column_that_is_not_there_says_which_are(
+    mapping: dict[str, str], field: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        rows("Cell,Town\n303-200-0001,Boulder\n", mapping)
+    assert refused.value.field == field
+    if field != "last_name":
+        assert "Cell, Town" in refused.value.reason

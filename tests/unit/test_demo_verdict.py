@@ -80,7 +80,10 @@ def test_a_text_at_the_provider_twice_is_a_difference() -> None:
 
 
 def test_ledgers_are_read_from_the_export_and_from_the_judge() -> None:
-    export = "message_id,kind,to,carrier,status,reason,code,segments\n1,initial,+1,att,sent,,,2\n"
+    export = (
+        "message_id,direction,kind,carrier,status,reason,code,segments\n"
+        "1,out,initial,att,sent,,,2\n2,in,answer,,received,,,\n"
+    )
     assert rows_in(export) == [Row("1", "initial", "att", "sent", 2, None)]
     line = {
         "org_id": "acme", "message_id": "1", "kind": "initial", "carrier": "att", "segments": 1,

@@ -10,6 +10,7 @@ from services.campaign.api import (
     contacts,
     control,
     conversations,
+    exports,
     limits,
     messages,
     opt_outs,
@@ -44,6 +45,7 @@ ROUTES: tuple[Route, ...] = (
     *tags.ROUTES,
     *opt_outs.ROUTES,
     *messages.ROUTES,
+    *exports.ROUTES,
 )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from services.campaign import scripts
 from services.campaign.api.calls import Answer
+from services.campaign.delivery import delivery_by_carrier
 from services.campaign.domain import Campaign, Carrier, Channel, Stage
 from services.campaign.flag import CarrierAnswer, Number, provisioning
 from services.campaign.store import campaigns as store
@@ -115,8 +116,20 @@ class RiskShown(Answer):
     forecast_at: datetime
 
 
+class DeliveryShown(Answer):
+    """What became of texts that were handed over; `rate`: delivered of delivered and undelivered,
+    from 0 to 1, null before there are any."""
+
+    delivered: int
+    undelivered: int
+    on_the_way: int
+    unclear: int
+    rate: float | None
+
+
 class CampaignDetails(CampaignLine):
-    """Everything about a campaign. `counts` by status; `counts_by_carrier`: carrier, then status.
+    """Everything about a campaign. `counts` by status; `counts_by_carrier`: carrier, then status;
+    `delivery` by carrier, and of `all` together.
 
     `held`: the carriers whose subscribers' texts wait, and why.
     """
@@ -128,6 +141,7 @@ class CampaignDetails(CampaignLine):
     contacts: int
     counts: dict[str, int]
     counts_by_carrier: dict[str, dict[str, int]]
+    delivery: dict[str, DeliveryShown]
     held: dict[str, Hold]
     forecast: RiskShown | None
     senders: list[Sender]
@@ -139,6 +153,7 @@ async def details_of(tx: Transaction, org_id: str, campaign_id: str) -> Campaign
     plan = campaign.plan
     heard = await numbers.of_campaigns(tx, org_id, [campaign])
     counts = (await reports.counts(tx, org_id, [campaign_id])).get(campaign_id, {})
+    delivery = delivery_by_carrier(counts, await reports.never_handed_over(tx, org_id, campaign_id))
     contact_list = await contacts.list_for_script(tx, org_id, plan.contact_list_id)
     risk = await forecasts.risk(tx, campaign)
     now = await tx.now()
@@ -155,6 +170,7 @@ async def details_of(tx: Transaction, org_id: str, campaign_id: str) -> Campaign
         contacts=contact_list.contacts,
         counts=_by_status(counts),
         counts_by_carrier=counts,
+        delivery={name: DeliveryShown.model_validate(one) for name, one in delivery.items()},
         forecast=None if risk is None else RiskShown(**risk),
         held={row["carrier"]: Hold(**row) for row in await numbers.holds(tx, campaign)},
         senders=[Sender(**row) for row in await senders.listed(tx, campaign)],

@@ -1,17 +1,14 @@
-"""Contact lists, their contacts, and who has opted out."""
+"""Contact lists as they are shown and used, and who has opted out."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import dataclass
 
 from asyncpg import Record
 
-from services.campaign.contact_rows import BadRow, Contact
 from services.campaign.domain import Refused
 from shared.database import Transaction
 
-BAD_ROWS_KEPT = 1000
-STOOD_STILL = "The upload stood still for too long and was given up"
+SHOWN_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,165 +20,75 @@ class ContactList:
     longest: dict[str, str]
 
 
-async def begin(
-    tx: Transaction,
-    org_id: str,
-    contact_list_id: str,
-    *,
-    name: str,
-    fields: Sequence[str],
-    at: datetime,
-) -> None:
-    """Write a list that is not ready yet: nobody sees it before `finish`."""
-    await tx.sql.execute(
-        """
-        INSERT INTO contact_lists (org_id, contact_list_id, name, fields, touched_at, created_at)
-        VALUES ($1, $2, $3, $4, $5, $5)
-        """,
-        org_id,
-        contact_list_id,
-        name,
-        fields,
-        at,
-    )
-
-
-async def add(
-    tx: Transaction,
-    org_id: str,
-    contact_list_id: str,
-    contacts: Sequence[tuple[str, Contact]],
-    at: datetime,
-) -> int:
-    """Write contacts with their ids; how many were not in the list before.
-
-    Raises Refused when the upload was given up in the meantime.
-    """
-    touched = await tx.sql.execute(
-        """
-        UPDATE contact_lists SET touched_at = $3
-        WHERE org_id = $1 AND contact_list_id = $2 AND NOT ready
-        """,
-        org_id,
-        contact_list_id,
-        at,
-    )
-    if touched != "UPDATE 1":
-        raise Refused("conflict", STOOD_STILL)
-    status = await tx.sql.execute(
-        """
-        INSERT INTO contacts (org_id, contact_list_id, contact_id, phone, carrier,
-                              first_name, last_name, fields)
-        SELECT $1, $2, * FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                                     $8::jsonb[])
-        ON CONFLICT (org_id, contact_list_id, phone) DO NOTHING
-        """,
-        org_id,
-        contact_list_id,
-        [contact_id for contact_id, _ in contacts],
-        [contact.phone for _, contact in contacts],
-        [contact.carrier for _, contact in contacts],
-        [contact.first_name for _, contact in contacts],
-        [contact.last_name for _, contact in contacts],
-        [contact.fields for _, contact in contacts],
-    )
-    return int(status.split()[-1])
-
-
-async def finish(
-    tx: Transaction,
-    org_id: str,
-    contact_list_id: str,
-    *,
-    contacts: int,
-    duplicates: int,
-    bad_rows: Sequence[BadRow],
-    bad_row_count: int,
-    longest: dict[str, str],
-) -> None:
-    """Make a list ready, with the report of its upload.
-
-    Raises Refused when the upload was given up in the meantime.
-    """
-    status = await tx.sql.execute(
-        """
-        UPDATE contact_lists SET ready = true, contacts = $3, duplicates = $4, bad_rows = $5,
-                                 bad_row_count = $6, longest = $7
-        WHERE org_id = $1 AND contact_list_id = $2 AND NOT ready
-        """,
-        org_id,
-        contact_list_id,
-        contacts,
-        duplicates,
-        [asdict(bad) for bad in bad_rows],
-        bad_row_count,
-        longest,
-    )
-    if status != "UPDATE 1":
-        raise Refused("conflict", STOOD_STILL)
-
-
-async def give_up(tx: Transaction, org_id: str, contact_list_id: str, *, most: int) -> bool:
-    """Delete up to `most` contacts of a list that is not ready; True when all of it is gone."""
-    status = await tx.sql.execute(
-        """
-        DELETE FROM contacts WHERE org_id = $1 AND contact_list_id = $2 AND contact_id IN (
-            SELECT contact_id FROM contacts JOIN contact_lists USING (org_id, contact_list_id)
-            WHERE org_id = $1 AND contact_list_id = $2 AND NOT ready LIMIT $3)
-        """,
-        org_id,
-        contact_list_id,
-        most,
-    )
-    if int(status.split()[-1]) == most:
-        return False
-    await tx.sql.execute(
-        "DELETE FROM contact_lists WHERE org_id = $1 AND contact_list_id = $2 AND NOT ready",
-        org_id,
-        contact_list_id,
-    )
-    return True
-
-
-async def stalled(tx: Transaction, before: datetime) -> tuple[str, str] | None:
-    """An unfinished list that was last touched before then: organization and list; held."""
-    row = await tx.sql.fetchrow(
-        """
-        SELECT org_id, contact_list_id FROM contact_lists
-        WHERE NOT ready AND touched_at < $1
-        ORDER BY touched_at LIMIT 1 FOR UPDATE SKIP LOCKED
-        """,
-        before,
-    )
-    return None if row is None else (row["org_id"], row["contact_list_id"])
-
-
 async def report(tx: Transaction, org_id: str, contact_list_id: str) -> Record | None:
-    """A list with the report of its upload."""
+    """A list with the report of its upload; of what was left out the first few rows."""
     return await tx.sql.fetchrow(
         """
-        SELECT contact_list_id, name, created_at, contacts, duplicates, bad_row_count, bad_rows,
-               fields, (SELECT count(*) FROM contacts JOIN opt_outs USING (org_id, phone)
-                        WHERE org_id = $1 AND contact_list_id = $2 AND stands) AS opted_out,
+        SELECT contact_list_id, name, created_at, contacts, duplicates, opted_out, bad_row_count,
+               fields,
+               (SELECT count(*) FROM contacts AS c JOIN opt_outs AS o USING (org_id, phone)
+                WHERE c.org_id = $1 AND c.contact_list_id = $2 AND stands) AS opted_out_since,
                (SELECT coalesce(jsonb_object_agg(carrier, of_it), '{}') FROM (
                     SELECT coalesce(carrier, 'unknown') AS carrier, count(*) AS of_it
                     FROM contacts WHERE org_id = $1 AND contact_list_id = $2
-                    GROUP BY 1 ORDER BY 1) AS each) AS carriers
+                    GROUP BY 1 ORDER BY 1) AS each) AS carriers,
+               (SELECT coalesce(jsonb_agg(to_jsonb(first)), '[]') FROM (
+                    SELECT line, what, field, reason FROM rows_left_out
+                    WHERE org_id = $1 AND contact_list_id = $2
+                    ORDER BY line LIMIT $3) AS first) AS rows_left_out
         FROM contact_lists WHERE org_id = $1 AND contact_list_id = $2 AND ready
         """,
         org_id,
         contact_list_id,
+        SHOWN_AT_ONCE,
     )
 
 
-async def listed(tx: Transaction, org_id: str) -> Sequence[Record]:
-    """An organization's lists, newest first."""
+async def listed(tx: Transaction, org_id: str, *, after: str, most: int) -> Sequence[Record]:
+    """Lists of an organization, newest first; `after` is the last one of the page before."""
     return await tx.sql.fetch(
         """
-        SELECT contact_list_id, name, created_at, contacts, duplicates, bad_row_count, fields
-        FROM contact_lists WHERE org_id = $1 AND ready ORDER BY contact_list_id DESC
+        SELECT contact_list_id, name, created_at, contacts, duplicates, opted_out, bad_row_count,
+               fields
+        FROM contact_lists
+        WHERE org_id = $1 AND ready AND ($2 = '' OR (created_at, contact_list_id) < (
+            SELECT created_at, contact_list_id FROM contact_lists
+            WHERE org_id = $1 AND contact_list_id = $2))
+        -- Not by their ids: those of uploads with a key do not tell when they were made.
+        ORDER BY created_at DESC, contact_list_id DESC LIMIT $3
         """,
         org_id,
+        after,
+        most,
+    )
+
+
+async def is_there(tx: Transaction, org_id: str, contact_list_id: str) -> bool:
+    """Whether the organization has such a list, all of it."""
+    return bool(
+        await tx.sql.fetchval(
+            "SELECT ready FROM contact_lists WHERE org_id = $1 AND contact_list_id = $2",
+            org_id,
+            contact_list_id,
+        )
+    )
+
+
+async def left_out(
+    tx: Transaction, org_id: str, contact_list_id: str, *, what: str | None, after: int, most: int
+) -> Sequence[Record]:
+    """Rows of the file that are not in the list, behind line `after`; `what`: only these."""
+    return await tx.sql.fetch(
+        """
+        SELECT line, what, field, reason FROM rows_left_out
+        WHERE org_id = $1 AND contact_list_id = $2 AND line > $3 AND ($4::text IS NULL OR what = $4)
+        ORDER BY line LIMIT $5
+        """,
+        org_id,
+        contact_list_id,
+        after,
+        what,
+        most,
     )
 
 

@@ -27,6 +27,20 @@ async def counts(
     return found
 
 
+async def never_handed_over(tx: Transaction, org_id: str, campaign_id: str) -> dict[str, int]:
+    """How many texts failed before a provider or a carrier had a word in it, by carrier."""
+    rows = await tx.sql.fetch(
+        """
+        SELECT coalesce(carrier, 'unknown') AS carrier, count(*) AS texts FROM messages
+        WHERE org_id = $1 AND campaign_id = $2 AND status = 'failed' AND code IS NULL
+        GROUP BY carrier
+        """,
+        org_id,
+        campaign_id,
+    )
+    return {row["carrier"]: row["texts"] for row in rows}
+
+
 async def queued(tx: Transaction, org_id: str, campaign_id: str) -> int:
     """How many texts of a campaign wait in the collider, as far as was heard."""
     count = await tx.sql.fetchval(
