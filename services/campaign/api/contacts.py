@@ -125,7 +125,7 @@ class ContactLists(Page):
 async def upload(call: Call) -> web.StreamResponse:
     """A new list out of a CSV file: rows that cannot go in are reported, the others go in."""
     asked = call.query(UploadQuery)
-    key = repeats.key_of(call.request)
+    key = repeats.key_of(call.request, call.caller)
     if call.request.content_type.startswith(NOT_A_TABLE):
         raise Problem(415, "Send the file itself", detail="curl --data-binary @contacts.csv")
     org_id, caller = call.org_id, call.caller
