@@ -122,7 +122,8 @@ class Audience:
     """Which contacts of a campaign (`of`) a clone or a follow-up is for; all conditions hold.
 
     `untexted`: those whom nothing was sent to there. `replied`: whether they have answered there,
-    None: either. `statuses` and `codes`: what came of their initial there, none named: anything.
+    None: either. `statuses` and `codes`: what came of their initial there, `tags`: what was said of
+    them there; one of those that are named, none named: anything.
     """
 
     of: str
@@ -130,6 +131,7 @@ class Audience:
     replied: bool | None = None
     statuses: tuple[Status, ...] = ()
     codes: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,15 @@ def check_edit(state: State, edited: Collection[str]) -> None:
     for field in sorted(edited):
         if field not in EDITABLE_AFTER_LAUNCH:
             raise Refused("conflict", "it cannot be changed after the launch", field=field)
+
+
+def check_origin(campaign: Campaign, edited: Collection[str]) -> None:
+    """Raise Refused for the first field that a campaign has from the one that it came out of."""
+    given = {"contact_list_id"} if campaign.audience is not None else set()
+    if campaign.number_of:
+        given |= {"use_case_id", "area_codes"}
+    for field in sorted(given.intersection(edited)):
+        raise Refused("conflict", "it is that of the campaign it came out of", field=field)
 
 
 def check_not_archived(state: State) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from services.campaign.domain import Carrier
+from services.campaign.domain import Carrier, Refused
 
 CONFIRMING: tuple[Carrier, ...] = ("att", "tmobile", "verizon")
 """The carriers that confirm a number, one by one."""
@@ -105,3 +105,20 @@ def provisioning(
         reason=number.reason,
         carriers=carriers,
     )
+
+
+def number_to_share(number: Number, *, in_use: bool) -> str:
+    """The number, for another campaign on it. `in_use`: one that is not archived is on it already.
+
+    Raises Refused, with the reason, where there is none, or none any more.
+    """
+    if number.number is None and number.outcome == "failed":
+        raise Refused("conflict", f"The campaign never got a number: {number.reason}")
+    if number.released_at is not None or not in_use:
+        raise Refused(
+            "conflict",
+            "The number is given back, for all campaigns on it are archived: clone the campaign",
+        )
+    if number.number is None:
+        raise Refused("conflict", "The campaign has no number yet: try again in a moment")
+    return number.number

@@ -14,9 +14,20 @@ from services.campaign.domain import (
     check_edit,
     check_launch,
     check_not_archived,
+    check_origin,
 )
-from services.campaign.store import audit, campaigns, contacts, numbers, organizations, senders
-from services.campaign.window import checked_hours, checked_window, launch_warnings
+from services.campaign.flag import number_to_share
+from services.campaign.store import (
+    audiences,
+    audit,
+    campaigns,
+    contacts,
+    numbers,
+    organizations,
+    senders,
+)
+from services.campaign.warnings import clone_warnings, launch_warnings, window_warnings
+from services.campaign.window import checked_hours, checked_window
 from shared.database import Transaction
 from shared.events import CampaignLaunched, Person, WindowChanged
 from shared.ids import new_id
@@ -24,7 +35,7 @@ from shared.ids import new_id
 
 async def draft(tx: Transaction, caller: Caller, campaign_id: str, plan: Plan) -> None:
     """Write a draft. Raises Refused with the field that does not fit."""
-    await _check(tx, caller.org_id, plan)
+    await check(tx, caller.org_id, plan)
     await campaigns.add(
         tx, caller.org_id, campaign_id, plan, created_by=caller.person_id, at=await tx.now()
     )
@@ -39,8 +50,9 @@ async def edit(
     """
     campaign = await campaigns.hold(tx, caller.org_id, campaign_id)
     check_edit(campaign.state, changes)
+    check_origin(campaign, changes)
     plan = edited(campaign.plan, changes)
-    await _check(tx, caller.org_id, plan)
+    await check(tx, caller.org_id, plan)
     revision, close_due_at = campaign.revision, None
     was, is_now = changed.differences(campaign.plan, plan)
     if not is_now:
@@ -77,7 +89,8 @@ def edited(plan: Plan, changes: Mapping[str, Any]) -> Plan:
     return replace(plan, **whole)
 
 
-async def _check(tx: Transaction, org_id: str, plan: Plan) -> None:
+async def check(tx: Transaction, org_id: str, plan: Plan) -> None:
+    """Raise Refused with the field of a plan that does not fit what the organization has."""
     await organizations.check_use_case(tx, org_id, plan.use_case_id)
     contact_list = await contacts.list_for_script(tx, org_id, plan.contact_list_id)
     scripts.check(plan.script, contact_list.fields)
@@ -89,39 +102,78 @@ async def launch(tx: Transaction, caller: Caller, campaign_id: str) -> tuple[int
     Raises Refused when it is active already, or when nothing could ever be sent.
     """
     campaign = await campaigns.hold(tx, caller.org_id, campaign_id)
-    now = await tx.now()
     check_not_archived(campaign.state)
     if campaign.state != "draft":
         raise Refused("conflict", "The campaign is active already")
+    number = await number_of_follow_up(tx, campaign)
+    now = await tx.now(afresh=True)
     check_launch(campaign.plan, now)
-    contact_list = await contacts.list_for_script(tx, caller.org_id, campaign.plan.contact_list_id)
-    if not contact_list.contacts:
-        raise Refused("conflict", "the contact list is empty", field="contact_list_id")
-    # Blank with the longest value of each field is blank for every contact.
-    if campaign.plan.channel == "sms" and not scripts.render(
-        campaign.plan.script, contact_list.longest
-    ):
-        raise Refused(
-            "conflict", "it is empty for every contact: they leave its fields blank", field="script"
-        )
+    await _check_contacts(tx, campaign)
     sender_ids = await senders.ids(tx, campaign)
     await campaigns.launch(tx, campaign, launched_by=caller.person_id, at=now)
-    initials = await campaigns.make_initials(
+    taken = 0
+    if campaign.audience is not None and campaign.audience.untexted:
+        taken = await audiences.take_over(tx, campaign, campaign.audience.of, now)
+    initials = await audiences.make_initials(
         tx, campaign, launch_id=new_id(), senders=sender_ids, at=now
     )
-    tx.tell(_launched(campaign, caller))
+    if campaign.audience is not None and not initials:
+        raise Refused("conflict", "no contact is left that it would text", field="audience")
+    tx.tell(_launched(campaign, caller, number))
     await audit.add(
         tx, caller, "campaign launched", campaign_id,
         before={"status": "draft"},
         after={"status": "active", "initials": initials, **changed.whole(campaign.plan)},
     )  # fmt: skip
-    others = await numbers.still_provisioning(tx, caller.org_id, besides=campaign_id)
-    return initials, launch_warnings(
-        campaign.plan, now, senders=len(sender_ids), provisioning=others
-    )
+    return initials, await _warnings(tx, campaign, senders=len(sender_ids), taken=taken)
 
 
-def _launched(campaign: Campaign, caller: Caller) -> CampaignLaunched:
+async def number_of_follow_up(tx: Transaction, campaign: Campaign) -> str | None:
+    """The number that a follow-up is to send from; None for a campaign that gets its own.
+
+    Raises Refused, with the reason, where there is none. The campaign that it was bought for is
+    held: who archives the last one on the number comes before or after.
+    """
+    if not campaign.number_of:
+        return None
+    await campaigns.hold(tx, campaign.org_id, campaign.number_of)
+    number = await numbers.of_campaign(tx, campaign)
+    in_use = await numbers.in_use(tx, campaign.org_id, campaign.number_of)
+    return number_to_share(number, in_use=in_use)
+
+
+async def _check_contacts(tx: Transaction, campaign: Campaign) -> None:
+    plan = campaign.plan
+    contact_list = await contacts.list_for_script(tx, campaign.org_id, plan.contact_list_id)
+    if not contact_list.contacts:
+        raise Refused("conflict", "the contact list is empty", field="contact_list_id")
+    # Blank with the longest value of each field is blank for every contact.
+    if plan.channel == "sms" and not scripts.render(plan.script, contact_list.longest):
+        raise Refused(
+            "conflict", "it is empty for every contact: they leave its fields blank", field="script"
+        )
+
+
+async def _warnings(tx: Transaction, campaign: Campaign, *, senders: int, taken: int) -> list[str]:
+    plan, now = campaign.plan, await tx.now()
+    found = window_warnings(plan, now)
+    if not campaign.number_of:
+        found += launch_warnings(
+            plan,
+            now,
+            senders=senders,
+            provisioning=await numbers.still_provisioning(
+                tx, campaign.org_id, besides=campaign.campaign_id
+            ),
+            numbers=await numbers.on_use_case(tx, campaign.org_id, plan.use_case_id),
+        )
+    if campaign.cloned_from:
+        original = await campaigns.get(tx, campaign.org_id, campaign.cloned_from)
+        found += clone_warnings(original, taken=taken)
+    return found
+
+
+def _launched(campaign: Campaign, caller: Caller, number: str | None) -> CampaignLaunched:
     plan = campaign.plan
     return CampaignLaunched(
         org_id=campaign.org_id,
@@ -133,5 +185,6 @@ def _launched(campaign: Campaign, caller: Caller) -> CampaignLaunched:
         window=plan.window,
         hours=plan.hours,
         revision=1,
+        number=number,
         hold_until_provisioned=plan.hold_until_provisioned,
     )

@@ -3,7 +3,7 @@
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from services.campaign.domain import Kind, Plan, Refused, State
+from services.campaign.domain import Kind, Refused, State
 from shared.rules.hours import (
     Hours,
     Window,
@@ -14,9 +14,7 @@ from shared.rules.hours import (
     sendable_interval,
 )
 
-_MANY_AT_ONCE = 2
 _DAY = timedelta(days=1)
-_SOON = timedelta(hours=1)
 
 
 def chosen_window(
@@ -108,33 +106,3 @@ def when_it_goes(
     if run.opens_at <= now:
         return now, "Queued: it goes as soon as the limits allow."
     return run.opens_at, "Queued: the campaign is closed now, it goes at the next opening."
-
-
-def launch_warnings(plan: Plan, now: datetime, *, senders: int, provisioning: int) -> list[str]:
-    """What the articles advise against, in words; `provisioning`: other campaigns that are so."""
-    found = []
-    if senders and plan.window.opens_at < now + _SOON:
-        found.append(
-            "It starts within the hour, and its senders can text before the number is provisioned: "
-            "create a campaign the day before you plan to text."
-        )
-    if provisioning >= _MANY_AT_ONCE:
-        found.append(
-            f"{provisioning} other campaigns are still provisioning: do not launch more than "
-            "two campaigns at once."
-        )
-    return found + window_warnings(plan, now)
-
-
-def window_warnings(plan: Plan, now: datetime) -> list[str]:
-    """What looks like a slip in the window, in words."""
-    zone = plan.hours.time_zone
-    found = []
-    if last_sendable_at(plan.window, plan.hours) is None:
-        found.append("No open hour lies in the window: nothing can be sent.")
-    start, today = civil_day(zone, plan.window.opens_at), civil_day(zone, now)
-    if plan.window.closes_at <= now:
-        found.append(f"It ended on {civil_day(zone, plan.window.closes_at)}.")
-    elif start > today:
-        found.append(f"It starts on {start}, and today is {today} in {zone}.")
-    return found

@@ -16,14 +16,13 @@ from services.campaign.domain import (
     status_told_by,
 )
 from services.campaign.flag import CarrierAnswer, Number, provisioning
+from services.campaign.warnings import launch_warnings, window_warnings
 from services.campaign.window import (
     checked_hours,
     checked_window,
     chosen_window,
-    launch_warnings,
     when_it_goes,
     why_no_initials,
-    window_warnings,
 )
 from shared.events import (
     MessageDelivered,
@@ -159,14 +158,24 @@ def test_a_text_that_is_queued_in_a_pause_waits_for_the_resumption_and_for_its_h
 
 def test_a_launch_within_the_hour_with_senders_attached_is_warned_of() -> None:
     early = at("2026-10-20T08:30-07:00")
-    assert len(launch_warnings(plan(), early, senders=1, provisioning=0)) == 1
-    assert not launch_warnings(plan(), early, senders=0, provisioning=1)
-    assert not launch_warnings(plan(), at("2026-10-20T07:59-07:00"), senders=1, provisioning=1)
+    (warning,) = launch_warnings(plan(), early, senders=1, provisioning=0, numbers=1)
+    assert "the day before" in warning
+    assert not launch_warnings(plan(), early, senders=0, provisioning=1, numbers=1)
+    in_time = at("2026-10-20T07:59-07:00")
+    assert not launch_warnings(plan(), in_time, senders=1, provisioning=1, numbers=1)
 
 
-def test_a_third_launch_while_two_are_provisioning_is_warned_of() -> None:
-    (warning,) = launch_warnings(plan(), at("2026-10-20T07:00-07:00"), senders=0, provisioning=2)
+def test_do_not_launch_more_than_two_campaigns_at_once() -> None:
+    now = at("2026-10-20T07:00-07:00")
+    (warning,) = launch_warnings(plan(), now, senders=0, provisioning=2, numbers=3)
     assert "two campaigns at once" in warning
+
+
+def test_a_use_case_near_49_numbers_is_warned_of() -> None:
+    now = at("2026-10-20T07:00-07:00")
+    assert not launch_warnings(plan(), now, senders=0, provisioning=0, numbers=44)
+    (warning,) = launch_warnings(plan(), now, senders=0, provisioning=0, numbers=45)
+    assert "archive a few old campaigns" in warning.lower()
 
 
 def test_a_start_that_is_later_than_today_in_the_campaigns_zone_is_warned_of() -> None:

@@ -7,11 +7,12 @@ from typing import Any
 from services.campaign import scripts
 from services.campaign.api.calls import Answer
 from services.campaign.delivery import delivery_by_carrier
-from services.campaign.domain import Campaign, Carrier, Channel, Stage
+from services.campaign.domain import Campaign, Carrier, Channel, Stage, Status
 from services.campaign.flag import CarrierAnswer, Number, provisioning
+from services.campaign.store import audiences, contacts, forecasts, numbers, reports, senders
 from services.campaign.store import campaigns as store
-from services.campaign.store import contacts, forecasts, numbers, reports, senders
-from services.campaign.window import why_no_initials, window_warnings
+from services.campaign.warnings import alerts, window_warnings
+from services.campaign.window import why_no_initials
 from shared.database import Transaction
 from shared.fields import OpenHours
 from shared.rules.segments import count, segments_of
@@ -77,6 +78,7 @@ class CampaignLine(Answer):
     paused_at: datetime | None
     archived_at: datetime | None
     cloned_from: str | None
+    follow_up_of: str | None
     provisioning: ProvisioningShown | None
 
 
@@ -127,9 +129,23 @@ class DeliveryShown(Answer):
     rate: float | None
 
 
+class AudienceShown(Answer):
+    """Which contacts of a campaign it is for. `matching`: how many these are now, in a draft."""
+
+    campaign_id: str
+    untexted: bool
+    replied: bool | None
+    statuses: list[Status]
+    codes: list[str]
+    tags: list[str]
+    matching: int | None
+
+
 class CampaignDetails(CampaignLine):
     """Everything about a campaign. `counts` by status; `counts_by_carrier`: carrier, then status;
     `delivery` by carrier, and of `all` together.
+
+    `warnings`: what looks like a slip in a draft; `alerts`: what an active one needs now.
 
     `held`: the carriers whose subscribers' texts wait, and why.
     """
@@ -139,6 +155,7 @@ class CampaignDetails(CampaignLine):
     media_urls: list[str]
     area_codes: list[str]
     contacts: int
+    audience: AudienceShown | None
     counts: dict[str, int]
     counts_by_carrier: dict[str, dict[str, int]]
     delivery: dict[str, DeliveryShown]
@@ -146,6 +163,7 @@ class CampaignDetails(CampaignLine):
     forecast: RiskShown | None
     senders: list[Sender]
     warnings: list[str]
+    alerts: list[str]
 
 
 async def details_of(tx: Transaction, org_id: str, campaign_id: str) -> CampaignDetails:
@@ -168,6 +186,7 @@ async def details_of(tx: Transaction, org_id: str, campaign_id: str) -> Campaign
         media_urls=list(plan.media_urls),
         area_codes=list(plan.area_codes),
         contacts=contact_list.contacts,
+        audience=await _audience(tx, campaign),
         counts=_by_status(counts),
         counts_by_carrier=counts,
         delivery={name: DeliveryShown.model_validate(one) for name, one in delivery.items()},
@@ -175,6 +194,7 @@ async def details_of(tx: Transaction, org_id: str, campaign_id: str) -> Campaign
         held={row["carrier"]: Hold(**row) for row in await numbers.holds(tx, campaign)},
         senders=[Sender(**row) for row in await senders.listed(tx, campaign)],
         warnings=window_warnings(plan, now) if campaign.state == "draft" else [],
+        alerts=alerts(campaign, heard[campaign_id][0], now),
     )
 
 
@@ -207,6 +227,7 @@ def line_of(
         "paused_at": campaign.paused_at,
         "archived_at": campaign.archived_at,
         "cloned_from": campaign.cloned_from or None,
+        "follow_up_of": campaign.audience.of if campaign.number_of and campaign.audience else None,
         "provisioning": _flag(campaign, number, answers),
     }
 
@@ -217,6 +238,22 @@ def _by_status(counts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
         for status, texts in of_carrier.items():
             found[status] = found.get(status, 0) + texts
     return found
+
+
+async def _audience(tx: Transaction, campaign: Campaign) -> AudienceShown | None:
+    audience = campaign.audience
+    if audience is None:
+        return None
+    draft = campaign.state == "draft"
+    return AudienceShown(
+        campaign_id=audience.of,
+        untexted=audience.untexted,
+        replied=audience.replied,
+        statuses=list(audience.statuses),
+        codes=list(audience.codes),
+        tags=list(audience.tags),
+        matching=await audiences.matching(tx, campaign, audience) if draft else None,
+    )
 
 
 def _flag(

@@ -1,6 +1,5 @@
 """Campaigns, and the initials that a launch makes."""
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -10,9 +9,6 @@ from asyncpg import Record
 from services.campaign.domain import Audience, Campaign, Plan, Refused, Stage
 from shared.database import Transaction
 from shared.rules.hours import Hours, Window
-
-# A launch writes a row for each contact, and they may be a million.
-LAUNCH_S = 180
 
 
 def of_row(row: Record) -> Campaign:
@@ -213,42 +209,6 @@ async def set_pause(
         paused_at,
         revision,
     )
-
-
-async def make_initials(
-    tx: Transaction, campaign: Campaign, *, launch_id: str, senders: Sequence[str], at: datetime
-) -> int:
-    """Write an initial for each contact who has not opted out, and how many these are.
-
-    They are split evenly among the senders, in turns; without any they are unassigned. A message's
-    id is the launch's with its place in the list behind: in one statement, and in order.
-    """
-    await tx.sql.execute(f"SET LOCAL statement_timeout = '{LAUNCH_S}s'")
-    status = await tx.sql.execute(
-        """
-        INSERT INTO messages (org_id, campaign_id, message_id, kind, channel, phone, contact_id,
-                              carrier, sender_id, status, rank, status_at)
-        SELECT $1, $2, $3 || '-' || lpad(place::text, 7, '0'), 'initial', $4, phone, contact_id,
-               carrier, coalesce(($5::text[])[1 + (place - 1) % greatest(cardinality($5), 1)], ''),
-               CASE cardinality($5) WHEN 0 THEN 'unassigned' ELSE 'assigned' END, 0, $6
-        FROM (
-            SELECT phone, contact_id, carrier, row_number() OVER (ORDER BY contact_id) AS place
-            FROM contacts
-            WHERE org_id = $1 AND contact_list_id = $7 AND NOT EXISTS (
-                SELECT FROM opt_outs
-                WHERE opt_outs.org_id = $1 AND opt_outs.phone = contacts.phone AND stands)
-        ) AS contact
-        """,
-        campaign.org_id,
-        campaign.campaign_id,
-        launch_id,
-        campaign.plan.channel,
-        senders,
-        at,
-        campaign.plan.contact_list_id,
-        timeout=LAUNCH_S + 5,
-    )
-    return int(status.split()[-1])
 
 
 async def sent_for_by(tx: Transaction, org_id: str, person_id: str) -> list[Campaign]:

@@ -89,8 +89,9 @@ async def end_unsent(tx: Transaction, ending: Ending, at: datetime, *, most: int
         ), ended AS (
             UPDATE messages AS m SET status = 'campaign closed', rank = $5, status_at = $6,
                                      failed_at = $6, reason = 'the campaign was archived'
-            FROM unsent WHERE m.org_id = $1 AND m.campaign_id = $2
-                          AND m.message_id = unsent.message_id)
+            -- Not a join: of a table that nobody has analyzed yet, that reads all for each.
+            WHERE m.org_id = $1 AND m.campaign_id = $2
+              AND m.message_id = ANY(ARRAY(SELECT message_id FROM unsent)))
         SELECT max(message_id) FROM unsent HAVING count(*) = $4
         """,
         ending.org_id,

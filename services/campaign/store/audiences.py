@@ -1,0 +1,153 @@
+"""Whom a campaign is for, and the initials that its launch makes for them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from services.campaign.domain import RANKS, Audience, Campaign
+from shared.database import Transaction
+
+# A launch writes a row for each contact, and they may be a million.
+LAUNCH_S = 180
+
+
+async def matching(tx: Transaction, campaign: Campaign, audience: Audience) -> int:
+    """How many contacts of another campaign a launch would text now.
+
+    Untexted are those to whom nothing was sent there: never clicked, or ended before it could go.
+    Whom a clone has taken over already is that clone's.
+    """
+    count = await tx.sql.fetchval(
+        """
+        SELECT count(*) FROM messages AS o
+        WHERE o.org_id = $1 AND o.campaign_id = $2 AND o.kind = 'initial'
+          AND (NOT $3 OR o.taken_by IS NULL AND (
+              o.queued_at IS NULL
+              OR o.sent_at IS NULL AND o.status IN ('sending failed', 'campaign closed')))
+          AND ($4::boolean IS NULL OR $4 = EXISTS (
+              SELECT FROM received AS r
+              WHERE r.org_id = $1 AND r.campaign_id = $2 AND r.phone = o.phone))
+          AND (cardinality($5::text[]) = 0 OR o.status = ANY($5))
+          AND (cardinality($6::text[]) = 0 OR o.code = ANY($6))
+          AND (cardinality($7::text[]) = 0 OR EXISTS (
+              SELECT FROM contact_tags AS t
+              WHERE t.org_id = $1 AND t.campaign_id = $2 AND t.phone = o.phone
+                AND t.tag = ANY($7)))
+          AND NOT EXISTS (
+              SELECT FROM opt_outs AS q WHERE q.org_id = $1 AND q.phone = o.phone AND q.stands)
+        """,
+        campaign.org_id,
+        *_conditions(audience),
+    )
+    assert isinstance(count, int)
+    return count
+
+
+def _conditions(audience: Audience) -> tuple[object, ...]:
+    return (
+        audience.of,
+        audience.untexted,
+        audience.replied,
+        audience.statuses,
+        audience.codes,
+        audience.tags,
+    )
+
+
+async def take_over(tx: Transaction, clone: Campaign, of: str, at: datetime) -> int:
+    """Give a clone the contacts whom another campaign has not texted; how many these are.
+
+    What that campaign still had to send them ends here and now, in the transaction of the clone's
+    launch: a click that comes first has texted the contact, who then is not taken; one that comes
+    later finds nothing to send. So nobody gets both, whatever becomes of the two campaigns.
+    """
+    await tx.sql.execute(f"SET LOCAL statement_timeout = '{LAUNCH_S}s'")
+    status = await tx.sql.execute(
+        """
+        WITH untexted AS MATERIALIZED (
+            SELECT message_id FROM messages AS o
+            WHERE org_id = $1 AND campaign_id = $2 AND kind = 'initial' AND taken_by IS NULL
+              AND (queued_at IS NULL
+                   OR sent_at IS NULL AND status IN ('sending failed', 'campaign closed'))
+              AND NOT EXISTS (
+                  SELECT FROM opt_outs AS q WHERE q.org_id = $1 AND q.phone = o.phone AND q.stands)
+            ORDER BY message_id FOR NO KEY UPDATE OF o)
+        UPDATE messages AS m SET
+            taken_by = $3,
+            status = CASE WHEN m.rank < $4 THEN 'campaign closed' ELSE m.status END,
+            rank = $4,
+            status_at = CASE WHEN m.rank < $4 THEN $5 ELSE m.status_at END,
+            failed_at = CASE WHEN m.rank < $4 THEN $5 ELSE m.failed_at END,
+            reason = CASE WHEN m.rank < $4 THEN 'a clone of the campaign texts this contact'
+                          ELSE m.reason END
+        -- Not a join: of a table that nobody has analyzed yet, that reads all for each.
+        WHERE m.org_id = $1 AND m.campaign_id = $2
+          AND m.message_id = ANY(ARRAY(SELECT message_id FROM untexted))
+        """,
+        clone.org_id,
+        of,
+        clone.campaign_id,
+        RANKS["campaign closed"],
+        at,
+        timeout=LAUNCH_S + 5,
+    )
+    return int(status.split()[-1])
+
+
+async def make_initials(
+    tx: Transaction, campaign: Campaign, *, launch_id: str, senders: Sequence[str], at: datetime
+) -> int:
+    """Write an initial for each of its contacts who has not opted out, and how many these are.
+
+    They are split evenly among the senders, in turns; without any they are unassigned. A message's
+    id is the launch's with its place in the list behind: in one statement, and in order. Of the
+    untexted a clone texts those whom it has taken over. What was learned of a contact's carrier
+    when they were texted counts before the list's word.
+    """
+    audience = campaign.audience
+    await tx.sql.execute(f"SET LOCAL statement_timeout = '{LAUNCH_S}s'")
+    status = await tx.sql.execute(
+        """
+        INSERT INTO messages (org_id, campaign_id, message_id, kind, channel, phone, contact_id,
+                              carrier, sender_id, status, rank, status_at)
+        SELECT $1, $2, $3 || '-' || lpad(place::text, 7, '0'), 'initial', $4, phone, contact_id,
+               carrier, coalesce(($5::text[])[1 + (place - 1) % greatest(cardinality($5), 1)], ''),
+               CASE cardinality($5) WHEN 0 THEN 'unassigned' ELSE 'assigned' END, 0, $6
+        FROM (
+            SELECT phone, contact_id, carrier, row_number() OVER (ORDER BY contact_id) AS place
+            FROM (
+                SELECT phone, contact_id, carrier FROM contacts
+                WHERE org_id = $1 AND contact_list_id = $7 AND $8::text IS NULL
+                UNION ALL
+                SELECT o.phone, o.contact_id, coalesce(o.carrier, (
+                           SELECT c.carrier FROM contacts AS c
+                           WHERE c.org_id = $1 AND c.contact_list_id = $7
+                             AND c.contact_id = o.contact_id))
+                FROM messages AS o
+                WHERE o.org_id = $1 AND o.campaign_id = $8 AND o.kind = 'initial'
+                  AND (NOT $9 OR o.taken_by = $2)
+                  AND ($10::boolean IS NULL OR $10 = EXISTS (
+                      SELECT FROM received AS r
+                      WHERE r.org_id = $1 AND r.campaign_id = $8 AND r.phone = o.phone))
+                  AND (cardinality($11::text[]) = 0 OR o.status = ANY($11))
+                  AND (cardinality($12::text[]) = 0 OR o.code = ANY($12))
+                  AND (cardinality($13::text[]) = 0 OR EXISTS (
+                      SELECT FROM contact_tags AS t
+                      WHERE t.org_id = $1 AND t.campaign_id = $8 AND t.phone = o.phone
+                        AND t.tag = ANY($13)))
+            ) AS chosen
+            WHERE NOT EXISTS (
+                SELECT FROM opt_outs AS q WHERE q.org_id = $1 AND q.phone = chosen.phone
+                                            AND q.stands)
+        ) AS contact
+        """,
+        campaign.org_id,
+        campaign.campaign_id,
+        launch_id,
+        campaign.plan.channel,
+        senders,
+        at,
+        campaign.plan.contact_list_id,
+        *((None, False, None, (), (), ()) if audience is None else _conditions(audience)),
+        timeout=LAUNCH_S + 5,
+    )
+    return int(status.split()[-1])
