@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -125,3 +126,17 @@ async def test_a_campaign_waits_for_a_place_that_is_on_its_way_and_no_longer(ben
     a, b = await bench.outcome("a"), await bench.outcome("b")
     assert sorted([a["outcome"], b["outcome"]]) == ["complete", "failed"]
     assert bench.verdict()["ok"] is True
+
+
+async def test_who_waits_for_a_place_is_woken_when_it_is_free(bench: Bench) -> None:
+    bench.numbers_most = 1
+    await bench.hear(bench.use_case())
+    await bench.complete("old")
+    await bench.hear(bench.archive("old"), bench.launch("next"))
+    slow = bench.worker()
+    slow._patience = replace(bench.patience, poll_s=60)
+    await slow.step()
+    waiting = await bench.order("next")
+    assert waiting["step"] == "place"
+    assert (waiting["due_at"] - waiting["step_since"]).total_seconds() > 50
+    assert (await bench.outcome("next"))["outcome"] == "complete"

@@ -9,7 +9,7 @@ import pytest
 from services.provisioner.domain import Absent, Done, Ordered
 from services.provisioner.providers import Fault
 from services.provisioner.providers.telnyx import Telnyx
-from services.sandbox.behaviour import ConfirmationDelays
+from services.sandbox.behaviour import ConfirmationDelays, Refusal
 from services.sandbox.behaviour import Fault as Script
 from tests.provisioner_bench import Bench, open_bench
 
@@ -174,6 +174,24 @@ async def test_two_replicas_give_forty_numbers_back_once_each(bench: Bench) -> N
     gone = await bench.until_given_back(*replicas, count=40)
     assert sorted(event["number"] for event in gone) == sorted(event["number"] for event in events)
     assert bench.bought == []
+
+
+async def test_a_provisioning_failed_campaign_is_archived_once_its_clone_is_ready(
+    bench: Bench,
+) -> None:
+    bench.rest(0.2)
+    bench.behave(refusals=(Refusal(carrier="tmobile", next=True),))
+    await bench.hear(bench.launch())
+    failed = await bench.outcome("spring")
+    assert failed["outcome"] == "failed"
+    await bench.pass_time(0.2)
+    # Its texts may still go, with the risk that the flag shows: the number stays.
+    assert bench.on_use_case == [failed["number"]]
+    number = await bench.complete("clone")
+    await bench.hear(bench.archive())
+    (event,) = await bench.until_given_back()
+    assert event["number"] == failed["number"]
+    assert bench.bought == bench.on_use_case == [number]
 
 
 # --- archived while the order is under way -------------------------------------------------------

@@ -128,9 +128,7 @@ async def room(sql: PoolConnectionProxy, order: Order, most: int) -> Room:
     can take one. A number that the order has already is not counted."""
     key = (order.launch.org_id, order.launch.use_case_id)
     # A statement of its own: the count must see what was committed while this one waited.
-    await sql.execute(
-        "SELECT FROM use_cases WHERE org_id = $1 AND use_case_id = $2 FOR UPDATE", *key
-    )
+    await _lock(sql, *key)
     row = await sql.fetchrow(
         """
         WITH numbers_on AS (
@@ -170,8 +168,10 @@ async def put_on_again(sql: PoolConnectionProxy, order: Order) -> None:
 async def wake_for_places(
     sql: PoolConnectionProxy, org_id: str, use_case_id: str, now: datetime
 ) -> None:
-    """A place is free: let those that wait for one ask again. Who is being looked at just now asks
-    again by itself."""
+    """A place is free: let those that wait for one ask again. Who is leased asks by itself, after
+    this."""
+    # Who is just now told that there is none must be done with that, or would sleep over this.
+    await _lock(sql, org_id, use_case_id)
     await sql.execute(
         """
         UPDATE orders SET due_at = $3
@@ -185,6 +185,15 @@ async def wake_for_places(
         org_id,
         use_case_id,
         now,
+    )
+
+
+async def _lock(sql: PoolConnectionProxy, org_id: str, use_case_id: str) -> None:
+    """Hold the use case's places until the end of the transaction."""
+    await sql.execute(
+        "SELECT FROM use_cases WHERE org_id = $1 AND use_case_id = $2 FOR UPDATE",
+        org_id,
+        use_case_id,
     )
 
 
