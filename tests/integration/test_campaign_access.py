@@ -1,12 +1,16 @@
 """Who reaches what: every route, with every wrong token."""
 
 import asyncio
+import json
+from typing import Any
 
 import pytest
+from pydantic import BaseModel, TypeAdapter
 
 from services.campaign.api.app import ROUTES
 from services.campaign.api.calls import ADMINS, ANYBODY, OPERATORS, SENDERS, Route
 from shared.events import MessageReceived
+from shared.fields import Id
 from tests.campaign_desk import NEW_YORK, NOON, Desk, Organization, Reply, Sender
 
 PHONE = "+13032000000"
@@ -30,8 +34,8 @@ class Mine:
         return self.organization.admin if route.roles == ADMINS else self.sender.token
 
 
-async def one_of_everything(office: Desk) -> Mine:
-    acme = await office.organization()
+async def one_of_everything(office: Desk, name: str = "Acme") -> Mine:
+    acme = await office.organization(name)
     sue = await acme.sender()
     contact_list_id = await acme.contacts(4)
     campaign_id = await acme.launch(sue, contact_list_id=contact_list_id)
@@ -137,6 +141,108 @@ async def everything(office: Desk, mine: Mine) -> dict[str, object]:
             assert reply.status == 200, (named(route), reply.body)
             found[named(route)] = reply.body if route.roles != OPERATORS else None
     return found
+
+
+# What gives somebody a place by their id, wherever they are: an operator's to do.
+LINKING = "PUT /organizations/{organization_id}/people/{person_id}"
+
+
+async def test_one_id_of_another_organization_is_found_nowhere_among_ones_own(
+    office: Desk,
+) -> None:
+    mine, theirs = await one_of_everything(office), await one_of_everything(office, "Other")
+    before = await everything(office, mine)
+    walked = 0
+    for route in ROUTES:
+        names = [name for name in mine.ids if f"{{{name}}}" in route.path]
+        if len(names) < 2 or named(route) == LINKING:
+            continue
+        for name in set(names) - {"organization_id", "tag"}:
+            crossed = Mine(theirs.organization, theirs.sender, {**theirs.ids, name: mine.ids[name]})
+            token = crossed.token(route, office.operator)
+            reply = await ask(office, route, crossed.path(route), token)
+            assert reply.status in (403, 404), (named(route), name, reply.status, reply.body)
+            walked += 1
+    assert walked > 5
+    assert await everything(office, mine) == before
+
+
+# Whose ids a body or a query may hold, by the field's name.
+NAMES: dict[str, str] = {
+    "use_case_id": "use_case_id",
+    "contact_list_id": "contact_list_id",
+    "organization_id": "organization_id",
+    "campaign_id": "campaign_id",
+    "subject_id": "campaign_id",
+    "person_id": "person_id",
+    "person_ids": "person_id",
+    "sender_id": "person_id",
+    "to": "person_id",
+    "from": "person_id",
+    "conversations_to": "person_id",
+    "message_ids": "message_id",
+    "conversation_ids": "conversation_id",
+}
+# Looks like one, and is a carrier's word.
+NO_IDS = {"codes"}
+
+
+def named_in(model: type[BaseModel] | None) -> dict[str, bool]:
+    """The fields of a body or a query that hold ids, and whether each holds a list of them."""
+    if model is None:
+        return {}
+    shape = TypeAdapter(Id).json_schema()["pattern"]
+    fields = model.model_json_schema().get("properties", {})
+    return {
+        name: '"array"' in json.dumps(field)
+        for name, field in fields.items()
+        if json.dumps(shape) in json.dumps(field) and name not in NO_IDS
+    }
+
+
+def bodies(theirs: Mine) -> dict[str, dict[str, Any]]:
+    """What each route takes that would be good, but for the other organization's id in it."""
+    own = {name: theirs.ids[name] for name in ("use_case_id", "contact_list_id")}
+    caps = {"sms_per_minute": 1, "mms_per_minute": 1, "segments_per_day": None}
+    sender = theirs.sender.person_id
+    return {
+        **BODIES,
+        "POST /campaigns": {"name": "x", "script": "Hi", "hours": NEW_YORK, **own},
+        "PUT /organizations/{organization_id}/limits/{carrier}": {"sms_unit": "segment", **caps},
+        "POST /campaigns/{campaign_id}/assign": {"to": sender},
+        "POST /campaigns/{campaign_id}/unassign": {},
+        "POST /campaigns/{campaign_id}/conversations/assign": {"to": sender},
+    }
+
+
+async def test_no_body_or_query_reaches_another_organization_by_an_id(office: Desk) -> None:
+    mine, theirs = await one_of_everything(office), await one_of_everything(office, "Other")
+    draft = await theirs.organization.draft(contact_list_id=theirs.ids["contact_list_id"])
+    before = await everything(office, mine)
+    walked = set()
+    for route in ROUTES:
+        path, token = theirs.path(route), theirs.token(route, office.operator)
+        if named(route) == "PATCH /campaigns/{campaign_id}":
+            path = f"/campaigns/{draft}"
+        for model, in_query in ((route.takes, False), (route.asks, True)):
+            for name, many in named_in(model).items():
+                value = mine.ids[NAMES[name]]
+                good = bodies(theirs).get(named(route), {})
+                if in_query:
+                    reply = await office.call(route.method, f"{path}?{name}={value}", token, **good)
+                else:
+                    body = {**good, name: [value] if many else value}
+                    reply = await office.call(route.method, path, token, **body)
+                told = (named(route), name, reply.status, reply.body)
+                assert reply.status < 500, told
+                if not in_query and reply.status >= 400:
+                    # For this very id, or the body was no good to begin with.
+                    assert str(reply.body.get("field", name)).startswith(name), told
+                for found in mine.ids.values():
+                    assert found not in str(reply.body), told
+                walked.add((named(route), name))
+    assert len(walked) > 10
+    assert await everything(office, mine) == before
 
 
 async def test_every_role_of_a_route_is_one_of_the_few_kinds() -> None:
