@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.campaign import messenger
 from services.campaign.domain import Caller, Campaign, Refused, check_active
 from services.campaign.store import assignments, audit, campaigns, people, senders
 from services.campaign.window import why_no_initials
@@ -66,6 +67,8 @@ async def take_batch(tx: Transaction, caller: Caller, campaign_id: str, count: i
         raise Refused("conflict", "Self-assign is off for this campaign: ask an admin for texts")
     now = await tx.now(afresh=True)
     why = why_no_initials(campaign.state, campaign.plan.window, now)
+    if why is None:
+        why = await messenger.replies_first(tx, caller, campaign)
     if why is not None:
         return Batch(0, size, why)
     mine = (caller.org_id, campaign_id, caller.person_id)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from asyncpg import Record
 
 from services.campaign import scripts
-from services.campaign.domain import Caller, Refused, check_words
+from services.campaign.domain import Caller, Campaign, Refused, check_words
+from services.campaign.sendable import why_replies_first
 from services.campaign.store import audit, campaigns, canned, contacts, conversations, tags
 from services.campaign.store.canned import CannedResponse
 from shared.database import Transaction
@@ -68,6 +69,17 @@ async def opt_out(tx: Transaction, caller: Caller, contact: Record) -> int:
     tx.tell(ContactOptedOut(org_id=caller.org_id, phone=phone, opted_out_at=since))
     await audit.add(tx, caller, "contact opted out", contact["campaign_id"], after={"phone": phone})
     return withdrawn
+
+
+async def replies_first(tx: Transaction, caller: Caller, campaign: Campaign) -> str | None:
+    """Why the caller has to answer before they get initials of a campaign; None: they need not."""
+    over = campaign.plan.replies_first_over
+    if over is None:
+        return None
+    waiting = await conversations.waiting(
+        tx, caller.org_id, campaign.campaign_id, sender_id=caller.person_id
+    )
+    return why_replies_first(waiting, over)
 
 
 def check_partner(caller: Caller, sender_id: str) -> None:

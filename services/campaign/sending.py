@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from services.campaign import assigning, scripts
+from services.campaign import assigning, messenger, scripts
 from services.campaign.domain import (
     Caller,
     Campaign,
@@ -64,7 +64,7 @@ async def assignment(
     campaign = await assigning.campaign_of_sender(tx, caller, campaign_id)
     why = why_no_initials(campaign.state, campaign.plan.window, await tx.now())
     if why is None:
-        why = await replies_first(tx, caller, campaign)
+        why = await messenger.replies_first(tx, caller, campaign)
     if why is not None:
         return Assignment([], why)
     found = await messages.unsent(
@@ -72,17 +72,6 @@ async def assignment(
     )
     listed = [(one, scripts.render(campaign.plan.script, one.values())) for one in found]
     return Assignment(listed, None if listed else "Inbox Zero: nothing to send.")
-
-
-async def replies_first(tx: Transaction, caller: Caller, campaign: Campaign) -> str | None:
-    """Why the caller has to answer before they get initials of a campaign; None: they need not."""
-    over = campaign.plan.replies_first_over
-    if over is None:
-        return None
-    waiting = await conversations.waiting(
-        tx, caller.org_id, campaign.campaign_id, sender_id=caller.person_id
-    )
-    return why_replies_first(waiting, over)
 
 
 async def send(tx: Transaction, caller: Caller, message_id: str, text: str | None) -> Queued:
@@ -112,7 +101,8 @@ async def send(tx: Transaction, caller: Caller, message_id: str, text: str | Non
         at=now,
     ):
         raise _opted_out()
-    await senders.note_active(tx, caller.org_id, initial.campaign_id, caller.person_id, now)
+    if held.is_to_note(now):
+        await senders.note_active(tx, caller.org_id, initial.campaign_id, caller.person_id, now)
     tx.tell(
         MessageQueued(
             org_id=caller.org_id,

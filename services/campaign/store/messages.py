@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from asyncpg import Record
@@ -18,6 +18,9 @@ from services.campaign.domain import (
 from services.campaign.store import campaigns
 from shared.database import Transaction
 from shared.events import MessageOutcome
+
+NOTED_EVERY = timedelta(seconds=10)
+"""A sender's work is noted so often, not with each click."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,22 @@ class Initial:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An initial that is held, its campaign, and of how many contacts the caller's answer is due
-    there (0 where the campaign lets initials go before replies)."""
+    """An initial that is held, its campaign, and how it stands with the caller there.
+
+    `replies_due`: how many contacts wait for the caller's answer (0 where the campaign lets
+    initials go before replies). `sends`: they are a sender of it, and `active_at` the last that was
+    noted of their work, if anything was.
+    """
 
     initial: Initial
     campaign: Campaign
     replies_due: int
+    sends: bool
+    active_at: datetime | None
+
+    def is_to_note(self, now: datetime) -> bool:
+        """Whether it is time to note that the caller is at work: not with each click."""
+        return self.sends and (self.active_at is None or self.active_at < now - NOTED_EVERY)
 
 
 async def unsent(
@@ -105,9 +118,14 @@ async def hold_initial(tx: Transaction, org_id: str, message_id: str, person_id:
                CASE WHEN c.replies_first_over IS NOT NULL THEN (
                    SELECT count(*) FROM conversations AS v
                    WHERE v.org_id = $1 AND v.campaign_id = m.campaign_id AND v.sender_id = $3
-                     AND v.waiting) ELSE 0 END AS replies_due
+                     AND v.waiting) ELSE 0 END AS replies_due,
+               s.person_id IS NOT NULL AS sends,
+               CASE WHEN s.active_at IS NOT NULL AND s.untouched_since IS NOT NULL
+                    THEN least(s.active_at, s.untouched_since) END AS active_at
         FROM m
         JOIN campaigns AS c ON c.org_id = $1 AND c.campaign_id = m.campaign_id
+        LEFT JOIN campaign_senders AS s
+               ON s.org_id = $1 AND s.campaign_id = m.campaign_id AND s.person_id = $3
         CROSS JOIN LATERAL (
             SELECT first_name, last_name, fields FROM contacts
             WHERE org_id = $1 AND contact_list_id = c.contact_list_id
@@ -120,7 +138,8 @@ async def hold_initial(tx: Transaction, org_id: str, message_id: str, person_id:
     if row is None:
         raise Refused("missing", "There is no such message")
     initial = Initial(**{name: row[name] for name in Initial.__slots__})
-    return Held(initial, campaigns.of_row(row), row["replies_due"])
+    known = {name: row[name] for name in ("replies_due", "sends", "active_at")}
+    return Held(initial, campaigns.of_row(row), **known)
 
 
 async def recipient(tx: Transaction, org_id: str, message_id: str) -> Record:
