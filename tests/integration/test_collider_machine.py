@@ -72,9 +72,13 @@ class Machine(RuleBasedStateMachine):
         at=st.sampled_from(STARTS),
         backlog=st.lists(queues, min_size=1, max_size=4),
         caps=st.lists(caps, min_size=4, max_size=4),
+        held=places,
     )
-    def begin(self, at: str, backlog: list[dict[str, Any]], caps: list[int | None]) -> None:
+    def begin(
+        self, at: str, backlog: list[dict[str, Any]], caps: list[int | None], held: Place
+    ) -> None:
         self.run(self.world.begin(at, caps))
+        self.run(self.world.people.say(held, "hold"))
         for place, texts in zip(PLACES, backlog, strict=False):
             self.run(self.world.people.queue(place, **texts))
 

@@ -189,6 +189,9 @@ async def test_a_hold_that_is_told_after_the_claim_stops_the_call(collider: Engi
     await collider.claimer.step()
     assert await collider.statuses() == {"claimed": 1}
     await collider.hear(changed(True, 2))
+    # In the same instant: nothing but the hold is in its way.
+    await collider.replicas[0].dispatch()
+    assert not collider.world.judge.page(0, 1)
     assert await sent(collider) == 0
     await collider.hear(provisioned("complete", collider.now))
     await collider.run(60, every_s=5)
