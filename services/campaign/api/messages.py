@@ -4,6 +4,7 @@ from datetime import datetime
 
 from aiohttp import web
 
+from services.campaign import scripts
 from services.campaign.api.calls import (
     ADMINS,
     SENDERS,
@@ -15,8 +16,10 @@ from services.campaign.api.calls import (
     answer,
     page_of,
 )
+from services.campaign.api.conversations import sendable_now
 from services.campaign.domain import Refused, Status
-from services.campaign.store import campaigns, reports
+from services.campaign.sendable import UNSENT, Sendable
+from services.campaign.store import campaigns, inbox, reports
 
 
 class MessagesQuery(PageQuery):
@@ -45,6 +48,16 @@ class Message(Answer):
     text: str | None
 
 
+class MessageShown(Message):
+    """A text by itself. `sendable`: it can be sent now, else `warning` says why not, or no longer.
+
+    Until it is sent, its `text` is what would go; a sender sees it while they can send it.
+    """
+
+    sendable: bool
+    warning: str | None
+
+
 class Messages(Page):
     """Texts in the order of their ids."""
 
@@ -70,13 +83,23 @@ async def show_all(call: Call) -> web.StreamResponse:
 
 async def show(call: Call) -> web.StreamResponse:
     """One text; a sender sees their own."""
+    message_id = call.id("message_id")
     async with call.transaction() as tx:
-        row = await reports.one(tx, call.org_id, call.id("message_id"))
-    if row is None:
-        raise Refused("missing", "There is no such message")
+        row = await reports.one(tx, call.org_id, message_id)
+        if row is None:
+            raise Refused("missing", "There is no such message")
+        contact = await inbox.text(tx, call.org_id, message_id)
+        now = await tx.now()
     if call.caller.role == "sender" and row["sender_id"] != call.caller.person_id:
         raise Refused("forbidden", "The message is somebody else's")
-    return answer(Message(**row))
+    found, text = Sendable(False), row["text"]
+    if contact is not None:
+        found = sendable_now(contact, now)
+        if row["status"] in UNSENT and (found.sendable or call.caller.role == "admin"):
+            text = scripts.render(contact["script"], scripts.values_of(contact))
+    return answer(
+        MessageShown(**{**row, "text": text}, sendable=found.sendable, warning=found.warning)
+    )
 
 
 ROUTES = (
@@ -88,5 +111,5 @@ ROUTES = (
         asks=MessagesQuery,
         gives=Messages,
     ),
-    Route("GET", "/messages/{message_id}", SENDERS, show, gives=Message),
+    Route("GET", "/messages/{message_id}", SENDERS, show, gives=MessageShown),
 )
