@@ -3,6 +3,7 @@
 import aiohttp
 
 from services.provisioner.handlers import HANDLERS
+from services.provisioner.page import OrderPage
 from services.provisioner.providers.telnyx import Telnyx
 from services.provisioner.releaser import Releaser
 from services.provisioner.settings import Settings
@@ -45,6 +46,7 @@ def main() -> None:
         for lane in range(LANES):
             runtime.work(f"provision {lane}", provisioner.step, idle_s=0.5)
         runtime.work("release", releaser.step, idle_s=0.5)
+        runtime.page("/orders", OrderPage(runtime.database).show)
 
     run("provisioner", settings, wire)
 

@@ -1,0 +1,58 @@
+"""`/orders` on the ops port: the step of each order and of each number on its way back.
+
+Read only. The numbers shown are the organizations' own.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+from asyncpg import Record
+
+from services.provisioner.store import survey
+from shared.database import Database
+from shared.http import Problem
+
+ROWS_DEFAULT, ROWS_MOST = 50, 200
+
+
+class OrderPage:
+    """The page. Parameters: org_id, campaign_id (its order, ended or not), limit (1 to 200)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def show(self, request: web.Request) -> web.Response:
+        """Answer a request."""
+        org_id, campaign_id = request.query.get("org_id"), request.query.get("campaign_id")
+        most = _limit(request.query.get("limit", str(ROWS_DEFAULT)))
+        async with self._database.transaction() as tx:
+            orders = await survey.orders(
+                tx.sql, org_id=org_id, campaign_id=campaign_id, most=most + 1
+            )
+            numbers = await survey.numbers(tx.sql, org_id=org_id, most=most + 1)
+            answer = {
+                "at": _plain(await tx.now()),
+                "orders": [_line(row) for row in orders[:most]],
+                "more_orders": len(orders) > most,
+                "numbers": [_line(row) for row in numbers[:most]],
+                "more_numbers": len(numbers) > most,
+            }
+        return web.json_response(answer)
+
+
+def _limit(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= ROWS_MOST:
+        raise Problem(422, "A field is not valid", detail=f"from 1 to {ROWS_MOST}", field="limit")
+    return int(text)
+
+
+def _line(row: Record) -> dict[str, Any]:
+    """`next_at`: when its next act is due, or while one is being done, when that counts as lost."""
+    line = {name: _plain(value) for name, value in row.items()}
+    line["next_at"] = line.pop("due_at")
+    return line
+
+
+def _plain(value: Any) -> Any:
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
