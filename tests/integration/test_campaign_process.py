@@ -12,6 +12,7 @@ from typing import Any
 
 import aio_pika
 import aiohttp
+import asyncpg
 
 from tests.campaign_desk import NEW_YORK
 
@@ -122,6 +123,36 @@ async def test_a_launch_is_published_and_what_is_published_shows(
                     break
                 await asyncio.sleep(0.1)
         assert details["number"] == "+12125550100"
+
+
+async def test_a_service_answers_as_the_lesser_role(
+    database_url: str, amqp_url: str, bus_prefix: str
+) -> None:
+    environment = {
+        **os.environ,
+        "SLUICE_DATABASE_URL": database_url,
+        "SLUICE_AMQP_URL": amqp_url,
+        "SLUICE_BUS_PREFIX": bus_prefix,
+    }
+    token = await operator_token({"PATH": "", "SLUICE_DATABASE_URL": database_url})
+    headers = {"Authorization": f"Bearer {token}"}
+    async with service(environment) as base, aiohttp.ClientSession(headers=headers) as session:
+
+        async def organizations() -> int:
+            async with session.get(f"{base}/organizations") as answer:
+                assert answer.status == 200
+                return len((await answer.json())["items"])
+
+        async with session.post(f"{base}/organizations", json={"name": "Acme"}) as answer:
+            assert answer.status == 201
+        before = await organizations()
+        owner = await asyncpg.connect(database_url)
+        try:
+            # Nobody whom the policies do not bind would notice.
+            await owner.execute("DROP POLICY listed ON campaign.organizations")
+            assert (before > 0, await organizations()) == (True, 0)
+        finally:
+            await owner.close()
 
 
 async def published(queue: aio_pika.abc.AbstractQueue, count: int) -> dict[str, Any]:
