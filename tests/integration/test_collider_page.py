@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from services.collider.page import BucketPage
 from services.collider.survey import Survey
-from shared.events import LimitsChanged
+from shared.events import LimitsChanged, WindowChanged
 from shared.health import Health
 from tests.engine import EVENING, MORNING, Engine
 
@@ -62,6 +62,30 @@ async def test_a_bucket_is_shown_with_all_its_limits(collider: Engine, ops: Ops)
         "used": sent, "left": 1000 - sent, "closed_by_carrier": False,
     }  # fmt: skip
     assert bucket["waits_for"].startswith("room under the limit a minute, at 2026-10-20T16:00")
+
+
+async def test_a_campaign_that_waits_for_its_numbers_provisioning_says_so(
+    collider: Engine, ops: Ops
+) -> None:
+    await collider.launch(opens_at=MORNING, closes_at=EVENING)
+    await collider.hear(
+        WindowChanged.model_validate(
+            {
+                "org_id": "org", "campaign_id": "campaign", "revision": 2,
+                "window": {"opens_at": MORNING, "closes_at": EVENING},
+                "hours": {
+                    "opens": "09:00", "closes": "21:00", "time_zone": "America/Los_Angeles",
+                },
+                "hold_until_provisioned": True,
+            }
+        ),
+        *collider.texts("att", 2),
+    )  # fmt: skip
+    await collider.run(1)
+    [bucket] = (await page(ops, org_id="org", carrier="att"))["buckets"]
+    assert bucket["waits_for"].startswith("an admin: its campaigns are paused, wait for their n")
+    assert [lane["awaits_provisioning"] for lane in bucket["lanes"]] == [True]
+    assert bucket["ready"] == 0
 
 
 async def test_a_bucket_asked_for_alone_shows_its_lanes(collider: Engine, ops: Ops) -> None:
