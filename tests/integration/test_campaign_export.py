@@ -55,10 +55,10 @@ async def test_a_row_says_whose_text_it_is_and_what_became_of_it_and_why(office:
     told = {"org_id": acme.org_id, "campaign_id": campaign_id, "carrier": "att", "segments": 1}
     await office.hear(
         *(MessageSent.model_validate({**told, "message_id": one, "provider_id": f"p-{one[-1]}",
-                                      "sent_at": at(600)}) for one in ids[:3]),
+                                      "at": at(600)}) for one in ids[:3]),
         MessageDelivered.model_validate({**told, "message_id": ids[0], "provider_id": "p-1",
-                                         "delivered_at": at(601)}),
-        *(MessageFailed.model_validate({**told, "message_id": one, "failed_at": at(700),
+                                         "at": at(601)}),
+        *(MessageFailed.model_validate({**told, "message_id": one, "at": at(700),
                                         "reason": reason, "code": code})
           for one, reason, code in ((ids[1], "spam filter", "40002"),
                                     (ids[3], "sending failed", None),
