@@ -222,6 +222,7 @@ class Platform:
             "SLUICE_OPS_PORT": str(replica.ops_port),
             # Receipts come back to the replica that sent, other things to the first one.
             "SLUICE_WEBHOOK_URL": self._webhook_url(replica),
+            "SLUICE_PUBLIC_URL": f"http://127.0.0.1:{replica.http_port}",
             **self._settings.get(service, {}),
         }
 

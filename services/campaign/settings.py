@@ -1,6 +1,6 @@
 """What the campaign service is told by its environment, besides what all services are."""
 
-from pydantic import Field
+from pydantic import Field, HttpUrl
 
 from shared.settings import Settings
 
@@ -14,6 +14,9 @@ class CampaignSettings(Settings):
         8, ge=2, description="database connections of one replica's HTTP API, besides POOL_SIZE"
     )
     token_days: int = Field(TOKEN_DAYS, ge=1, le=3650, description="how long a token is good, days")
+    public_url: HttpUrl | None = Field(
+        None, description="address by which people reach the API, for the links that they share"
+    )
     contacts_most: int = Field(1_000_000, gt=0, description="contacts of one list")
     upload_most_mb: int = Field(256, gt=0, description="size of one upload, megabytes")
     upload_idle_s: float = Field(

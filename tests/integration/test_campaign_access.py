@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from services.campaign.api.app import ROUTES
-from services.campaign.api.calls import ADMINS, ANYBODY, OPERATORS, SENDERS, Route
+from services.campaign.api.calls import ADMINS, ANYBODY, OPERATORS, SENDERS, STRANGERS, Route
 from shared.events import MessageReceived
 from shared.fields import Id
 from tests.campaign_desk import NEW_YORK, NOON, Desk, Organization, Reply, Sender
@@ -51,6 +51,7 @@ async def one_of_everything(office: Desk, name: str = "Acme") -> Mine:
     talks = await office.good("GET", "/conversations", sue.token)
     await office.good("POST", "/tags", acme.admin, tag="wants-a-sign")
     tokens = await office.good("GET", f"/people/{sue.person_id}/tokens", acme.admin)
+    invite = await office.good("PUT", f"/campaigns/{campaign_id}/invite", acme.admin)
     ids = {
         "organization_id": acme.org_id,
         "use_case_id": acme.use_case_id,
@@ -58,6 +59,7 @@ async def one_of_everything(office: Desk, name: str = "Acme") -> Mine:
         "token_id": tokens["items"][0]["token_id"],
         "contact_list_id": contact_list_id,
         "campaign_id": campaign_id,
+        "secret": invite["path"].rpartition("/")[2],
         "message_id": waiting["messages"][1]["message_id"],
         "conversation_id": talks["items"][0]["conversation_id"],
         "tag": "wants-a-sign",
@@ -94,6 +96,8 @@ async def test_nobody_reaches_anything_without_a_token(office: Desk) -> None:
     mine = await one_of_everything(office)
     for route in ROUTES:
         for token in ("", "sluice_wrong", "é"):
+            if route.roles == STRANGERS and not token:
+                continue
             reply = await ask(office, route, mine.path(route), token)
             assert reply.status == 401, named(route)
             assert reply.headers["WWW-Authenticate"] == "Bearer"
@@ -126,7 +130,7 @@ async def test_another_organizations_token_finds_nothing_on_any_route(office: De
                 assert value not in str(reply.body), (named(route), reply.body)
             if "{" in route.path:
                 assert reply.status in (403, 404), (named(route), reply.status)
-                if route.roles != OPERATORS and reply.status == 403:
+                if route.roles not in (OPERATORS, STRANGERS) and reply.status == 403:
                     assert "role" in reply["detail"], (named(route), reply.body)
                 walked += 1
     assert walked >= 2 * sum("{" in route.path for route in ROUTES)
@@ -246,7 +250,7 @@ async def test_no_body_or_query_reaches_another_organization_by_an_id(office: De
 
 
 async def test_every_role_of_a_route_is_one_of_the_few_kinds() -> None:
-    assert {route.roles for route in ROUTES} <= {OPERATORS, ADMINS, SENDERS, ANYBODY}
+    assert {route.roles for route in ROUTES} <= {OPERATORS, ADMINS, SENDERS, ANYBODY, STRANGERS}
     assert len({named(route) for route in ROUTES}) == len(ROUTES)
 
 
