@@ -79,14 +79,11 @@ async def withdraw(tx: Transaction, caller: Caller, campaign_id: str) -> tuple[d
 async def archive(tx: Transaction, caller: Caller, campaign_id: str) -> None:
     """End a campaign for good: from now on nobody sends or answers. Archived already: no news.
 
-    The number is given back once all campaigns on it are archived. So the campaign that it was
-    bought for is held too: a follow-up that is launched in this moment comes before or after.
+    Once all campaigns on its number are archived, the provisioner gives that back.
     """
     campaign = await campaigns.hold(tx, caller.org_id, campaign_id)
     if campaign.state == "archived":
         return
-    if campaign.number_of:
-        await campaigns.hold(tx, caller.org_id, campaign.number_of)
     now = await tx.now(afresh=True)
     await endings.archive(tx, campaign, now)
     await _note_stage(tx, caller, "campaign archived", campaign, "archived")

@@ -102,23 +102,21 @@ def provisioning(
         since=launched_at + timedelta(seconds=number.took_s or 0),
         number=number.number,
         released_at=number.released_at,
-        reason=number.reason,
+        reason=number.reason if look.status == "failed" else None,
         carriers=carriers,
     )
 
 
-def number_to_share(number: Number, *, in_use: bool) -> str:
-    """The number, for another campaign on it. `in_use`: one that is not archived is on it already.
+def number_to_share(number: Number) -> str:
+    """The number, for a follow-up on it.
 
-    Raises Refused, with the reason, where there is none, or none any more.
+    Raises Refused, with the reason, where there is none, or none any more. A number is ours until
+    we hear that it was given back; who comes just before that hears it from the provisioner.
     """
+    if number.released_at is not None:
+        raise Refused("conflict", "The number was given back: clone the campaign instead")
     if number.number is None and number.outcome == "failed":
         raise Refused("conflict", f"The campaign never got a number: {number.reason}")
-    if number.released_at is not None or not in_use:
-        raise Refused(
-            "conflict",
-            "The number is given back, for all campaigns on it are archived: clone the campaign",
-        )
     if number.number is None:
         raise Refused("conflict", "The campaign has no number yet: try again in a moment")
     return number.number

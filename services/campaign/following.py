@@ -88,8 +88,7 @@ async def follow_up(
     """
     original = await campaigns.get(tx, caller.org_id, campaign_id)
     check_launched("draft" if original.launched_at is None else original.state)
-    number = await numbers.of_campaign(tx, original)
-    number_to_share(number, in_use=await numbers.in_use(tx, caller.org_id, original.buyer))
+    number_to_share(await numbers.of_campaign(tx, original))
     now = await tx.now()
     plan = replace(
         _plan(original.plan, wanted, now), script=script, channel=channel, media_urls=media_urls

@@ -105,7 +105,7 @@ async def launch(tx: Transaction, caller: Caller, campaign_id: str) -> tuple[int
     check_not_archived(campaign.state)
     if campaign.state != "draft":
         raise Refused("conflict", "The campaign is active already")
-    number = await number_of_follow_up(tx, campaign)
+    number = await _number_of_follow_up(tx, campaign)
     now = await tx.now(afresh=True)
     check_launch(campaign.plan, now)
     await _check_contacts(tx, campaign)
@@ -128,18 +128,14 @@ async def launch(tx: Transaction, caller: Caller, campaign_id: str) -> tuple[int
     return initials, await _warnings(tx, campaign, senders=len(sender_ids), taken=taken)
 
 
-async def number_of_follow_up(tx: Transaction, campaign: Campaign) -> str | None:
+async def _number_of_follow_up(tx: Transaction, campaign: Campaign) -> str | None:
     """The number that a follow-up is to send from; None for a campaign that gets its own.
 
-    Raises Refused, with the reason, where there is none. The campaign that it was bought for is
-    held: who archives the last one on the number comes before or after.
+    Raises Refused, with the reason, where there is none.
     """
     if not campaign.number_of:
         return None
-    await campaigns.hold(tx, campaign.org_id, campaign.number_of)
-    number = await numbers.of_campaign(tx, campaign)
-    in_use = await numbers.in_use(tx, campaign.org_id, campaign.number_of)
-    return number_to_share(number, in_use=in_use)
+    return number_to_share(await numbers.of_campaign(tx, campaign))
 
 
 async def _check_contacts(tx: Transaction, campaign: Campaign) -> None:

@@ -63,6 +63,14 @@ def count(text: str) -> Segments:
     return Segments("ucs2", _code_unit_segments(code_units), len(code_units) // 2)
 
 
+def not_gsm7(text: str) -> list[str]:
+    """The characters that keep a text from going as GSM-7, each once, in order: none if it does.
+
+    One curly quote, and the whole text goes as UCS-2, at less than half as much a segment.
+    """
+    return list(dict.fromkeys(_NOT_GSM7.findall(text)))
+
+
 def segments_of(channel: Channel, text: str) -> int:
     """The segments that a message is charged with: its text's for an SMS, 1 for an MMS.
 

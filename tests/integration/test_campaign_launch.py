@@ -205,7 +205,7 @@ async def test_a_draft_changes_as_its_admin_likes(office: Desk) -> None:
     )
     assert changed["hours"] == {**NEW_YORK, "opens": "10:30", "closes": "24:00"}
     assert changed["self_assign"] == {"enabled": True, "batch_size": 7}
-    assert changed["script_size"]["encoding"] == "ucs2"
+    assert changed["script_size"]["longest"]["encoding"] == "ucs2"
     assert changed["revision"] == 0
     assert changed["window"]["opens_at"] == "2026-10-21T13:00:00Z"
     assert changed["warnings"]

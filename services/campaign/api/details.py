@@ -2,20 +2,20 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from services.campaign import scripts
 from services.campaign.api.calls import Answer
 from services.campaign.delivery import delivery_by_carrier
 from services.campaign.domain import Campaign, Carrier, Channel, Stage, Status
 from services.campaign.flag import CarrierAnswer, Number, provisioning
+from services.campaign.sizes import size_of, typical
 from services.campaign.store import audiences, contacts, forecasts, numbers, reports, senders
 from services.campaign.store import campaigns as store
 from services.campaign.warnings import alerts, window_warnings
 from services.campaign.window import why_no_initials
 from shared.database import Transaction
 from shared.fields import OpenHours
-from shared.rules.segments import count, segments_of
 
 
 class WindowShown(Answer):
@@ -92,12 +92,28 @@ class Sender(Answer):
     sent: int
 
 
-class ScriptSize(Answer):
-    """What the longest rendering of the script takes."""
+class TrapShown(Answer):
+    """A character that makes the whole text go as UCS-2, at less than half as much a segment."""
+
+    character: str
+    code: str
+    name: str
+
+
+class SizeShown(Answer):
+    """What one rendering of the script takes. `units`: septets, or 16-bit units in UCS-2."""
 
     segments: int
-    encoding: str
+    encoding: Literal["gsm7", "ucs2"]
     units: int
+    traps: list[TrapShown]
+
+
+class ScriptSize(Answer):
+    """What the longest rendering takes, and the one in the middle of a sample of the contacts."""
+
+    longest: SizeShown
+    typical: SizeShown | None
 
 
 class Hold(Answer):
@@ -175,14 +191,10 @@ async def details_of(tx: Transaction, org_id: str, campaign_id: str) -> Campaign
     contact_list = await contacts.list_for_script(tx, org_id, plan.contact_list_id)
     risk = await forecasts.risk(tx, campaign)
     now = await tx.now()
-    longest = scripts.render(plan.script, contact_list.longest)
-    size = count(longest)
     return CampaignDetails(
         **line_of(campaign, now, heard[campaign_id]),
         script=plan.script,
-        script_size=ScriptSize(
-            segments=segments_of(plan.channel, longest), encoding=size.encoding, units=size.units
-        ),
+        script_size=await _script_size(tx, campaign, contact_list.longest),
         media_urls=list(plan.media_urls),
         area_codes=list(plan.area_codes),
         contacts=contact_list.contacts,
@@ -238,6 +250,21 @@ def _by_status(counts: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
         for status, texts in of_carrier.items():
             found[status] = found.get(status, 0) + texts
     return found
+
+
+async def _script_size(
+    tx: Transaction, campaign: Campaign, longest: Mapping[str, str]
+) -> ScriptSize:
+    plan = campaign.plan
+    sample = await audiences.sample(tx, campaign.org_id, plan.contact_list_id)
+    texts = [scripts.render(plan.script, scripts.values_of(contact)) for contact in sample]
+    middle = typical(plan.channel, texts)
+    return ScriptSize(
+        longest=SizeShown.model_validate(
+            size_of(plan.channel, scripts.render(plan.script, longest))
+        ),
+        typical=None if middle is None else SizeShown.model_validate(middle),
+    )
 
 
 async def _audience(tx: Transaction, campaign: Campaign) -> AudienceShown | None:

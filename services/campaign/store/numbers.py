@@ -156,7 +156,8 @@ async def holds(tx: Transaction, campaign: Campaign) -> Sequence[Record]:
         WHERE org_id = $1 AND campaign_id = $2
           AND NOT EXISTS (
               SELECT FROM carrier_answers AS a
-              WHERE a.org_id = $1 AND a.campaign_id = $3 AND a.carrier = h.carrier
+              WHERE a.org_id = $1 AND a.campaign_id IN ($2, $3)
+                AND a.carrier = h.carrier
                 AND a.state = 'confirmed' AND (h.state <> 'confirmed' OR a.at >= h.held_at))
           AND NOT EXISTS (
               SELECT FROM messages AS m
@@ -173,37 +174,46 @@ async def holds(tx: Transaction, campaign: Campaign) -> Sequence[Record]:
 async def of_campaigns(
     tx: Transaction, org_id: str, campaigns: Sequence[Campaign]
 ) -> dict[str, tuple[Number, Mapping[Carrier, CarrierAnswer]]]:
-    """What was heard of each campaign's number; a follow-up's is that of another campaign."""
-    buyers = list({campaign.buyer for campaign in campaigns})
+    """What was heard of each campaign's number.
+
+    Of a follow-up's number what was heard of its own launch with it, which may have taken it back
+    from its way to the provider; before that, what was heard of the campaign that bought it.
+    """
     rows = await tx.sql.fetch(
         """
-        SELECT campaign_id, number, purchased_at, outcome, reason, took_s, launched_at,
+        SELECT asked, heard_of, number, purchased_at, outcome, reason, took_s, launched_at,
                CASE WHEN released_at >= coalesce(purchased_at, '-infinity') THEN released_at END
                    AS released_at
-        FROM campaigns
+        FROM (
+            SELECT asked, CASE WHEN EXISTS (
+                       SELECT FROM numbers WHERE org_id = $1 AND campaign_id = asked)
+                   THEN asked ELSE buyer END AS heard_of
+            FROM unnest($2::text[], $3::text[]) AS wanted (asked, buyer)
+        ) AS wanted
+        JOIN campaigns ON org_id = $1 AND campaign_id = heard_of
         LEFT JOIN numbers USING (org_id, campaign_id)
         LEFT JOIN number_releases USING (org_id, number)
-        WHERE org_id = $1 AND campaign_id = ANY($2::text[])
         """,
         org_id,
-        buyers,
+        [campaign.campaign_id for campaign in campaigns],
+        [campaign.buyer for campaign in campaigns],
     )
-    known = {row["campaign_id"]: Number(*list(row.values())[1:]) for row in rows}
-    rows = await tx.sql.fetch(
+    heard_of = [row["heard_of"] for row in rows]
+    said = await tx.sql.fetch(
         """
         SELECT campaign_id, carrier, state, at, reason FROM carrier_answers
         WHERE org_id = $1 AND campaign_id = ANY($2::text[])
         """,
         org_id,
-        buyers,
+        heard_of,
     )
     answers: dict[str, dict[Carrier, CarrierAnswer]] = {}
-    for row in rows:
-        said = CarrierAnswer(row["state"], row["at"], row["reason"])
-        answers.setdefault(row["campaign_id"], {})[row["carrier"]] = said
+    for row in said:
+        one = CarrierAnswer(row["state"], row["at"], row["reason"])
+        answers.setdefault(row["campaign_id"], {})[row["carrier"]] = one
     return {
-        campaign.campaign_id: (known[campaign.buyer], answers.get(campaign.buyer, {}))
-        for campaign in campaigns
+        row["asked"]: (Number(*list(row.values())[2:]), answers.get(row["heard_of"], {}))
+        for row in rows
     }
 
 
@@ -234,14 +244,7 @@ async def holds_all(tx: Transaction, campaign: Campaign) -> bool:
     """Whether nothing of the campaign goes before its number's provisioning is complete."""
     if not campaign.plan.hold_until_provisioned:
         return False
-    return not await tx.sql.fetchval(
-        """
-        SELECT true FROM numbers
-        WHERE org_id = $1 AND campaign_id = $2 AND outcome = 'complete'
-        """,
-        campaign.org_id,
-        campaign.buyer,
-    )
+    return (await of_campaign(tx, campaign)).outcome != "complete"
 
 
 async def still_provisioning(tx: Transaction, org_id: str, *, besides: str) -> int:
@@ -285,20 +288,3 @@ async def on_use_case(tx: Transaction, org_id: str, use_case_id: str) -> int:
     )
     assert isinstance(count, int)
     return count
-
-
-async def in_use(tx: Transaction, org_id: str, buyer: str) -> bool:
-    """Whether any campaign on this one's number is active: else it is given back."""
-    return bool(
-        await tx.sql.fetchval(
-            """
-            SELECT EXISTS (
-                SELECT FROM campaigns WHERE org_id = $1 AND campaign_id = $2 AND state = 'active'
-                UNION ALL
-                SELECT FROM campaigns WHERE org_id = $1 AND number_of = $2 AND state = 'active'
-            )
-            """,
-            org_id,
-            buyer,
-        )
-    )
