@@ -36,7 +36,7 @@ CARRIER_NAMES: dict[Carrier, str] = {
 Standing = Literal[
     "ready",  # confirmed, as far as anybody knows: it is in nobody's books, or theirs say so
     "unconfirmed",
-    "taken back",  # it was on its way back to the provider, and is to be put on its use case again
+    "on its way back",  # to the provider: it is to be put on its use case again
     "given back",
 ]
 
@@ -327,6 +327,8 @@ class Room:
     most: int
     leaving: bool
     """Whether one of them is on its way out, so that it is worth waiting."""
+    number_is_gone: bool = False
+    """The number that the campaign was launched with cannot be had any more."""
 
 
 Answer = Found | Ordered | Absent | Done | CarriersSaid | Room | Refused | NotTaken | Unclear

@@ -66,16 +66,9 @@ async def open_orders(tx: Transaction, events: Sequence[CampaignLaunched]) -> No
         for event in launched
     ]
     added = await orders.add(tx.sql, [one.order for one in opened])
-    fresh = [one for one in opened if one.order.order_id in added]
-    wanted = {
-        (one.order.launch.org_id, one.order.number)
-        for one in fresh
-        if one.order.number is not None and not one.order.archived
-    }
-    returning = {key for key in wanted if standings.get(key) == "taken back"}
-    await numbers.take_back(tx.sql, returning, now)
-    for one in fresh:
-        tx.tell(*one.told)
+    for one in opened:
+        if one.order.order_id in added:
+            tx.tell(*one.told)
 
 
 async def change_windows(tx: Transaction, events: Sequence[WindowChanged]) -> None:

@@ -22,6 +22,7 @@ from services.provisioner.domain import (
     Ordered,
     Patience,
     Refused,
+    Room,
     Standing,
     Unclear,
     seconds,
@@ -117,14 +118,26 @@ def use_of(number: str, held: Sequence[Held], *, keep_last: bool) -> Use:
     return Use("kept" if keep_last and is_last else "idle")
 
 
-def standing_of(step: Step, *, confirmed: bool, is_off: bool) -> Standing:
+def standing_of(step: Step, *, confirmed: bool) -> Standing:
     """How a number stands for a campaign that is launched with it: until it is being given back, it
     can be had again."""
     if step in ("seek", "return", "gone"):
         return "given back"
-    if step != "held" or is_off:
-        return "taken back"
+    if step != "held":
+        return "on its way back"
     return "ready" if confirmed else "unconfirmed"
+
+
+def room_for(step: Step | None, *, held: int, most: int, leaving: bool) -> Room:
+    """What a use case's places mean for an order: one that buys a number (`step` is None), or one
+    whose campaign was launched with a number that was on its way back."""
+    if step in ("detach", "leaving"):
+        # Its place is the one that it is leaving: first it comes off, then it is put on again.
+        return Room(most, most, leaving=True)
+    if step == "held":
+        # Another campaign has taken it back, and it has been counted.
+        return Room(held - 1, most, leaving)
+    return Room(held, most, leaving, number_is_gone=step in ("seek", "return", "gone"))
 
 
 def next_act(number: Number, now: datetime, patience: Patience) -> ReleaseAct:

@@ -97,10 +97,10 @@ def open_order(
         return Followed(order)
     if standing == "given back":
         return _settle(order, "failed", now, reasons.GIVEN_BACK)
+    if standing == "on its way back":
+        return Followed(order)
     order = replace(order, number=launch.number, purchased_at=now)
     purchased = (told.purchased(order, now),)
-    if standing == "taken back":
-        return Followed(order, purchased)
     if standing == "unconfirmed":
         return Followed(replace(order, step="confirm"), purchased)
     yes = CarrierState(state="confirmed", at=now)
@@ -206,10 +206,12 @@ def follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
 
 
 def _placed(order: Order, room: Room, moment: Moment) -> Followed:
+    if room.number_is_gone:
+        return _settle(order, "failed", moment.now, reasons.GIVEN_BACK)
     if room.held < room.most:
-        if order.number is not None:
-            return Followed(_bought(order, moment))
-        return Followed(_to(order, "search", moment.now))
+        if order.launch.number is None:
+            return Followed(_to(order, "search", moment.now))
+        return _bought(replace(order, number=order.launch.number), moment)
     if room.leaving:
         waiting = replace(_poll(order, moment), error="waits for a place on its use case")
         return Followed(waiting)
@@ -277,14 +279,15 @@ def _ordered(order: Order, answer: Ordered, moment: Moment) -> Followed:
     if answer.state == "pending":
         waiting = order if order.step == "ordered" else _to(order, "ordered", moment.now)
         return Followed(_poll(waiting, moment))
-    order = replace(_bought(order, moment), purchased_at=moment.now, candidates=(), asked_at=None)
-    return Followed(order, (told.purchased(order, moment.now),))
+    return _bought(order, moment)
 
 
-def _bought(order: Order, moment: Moment) -> Order:
-    """Go on with a number that is ours."""
+def _bought(order: Order, moment: Moment) -> Followed:
+    """Its number is the campaign's from now on."""
     has_profile = order.use_case is not None and order.use_case.messaging_profile_id is not None
-    return _to(order, "profile" if has_profile else "attach", moment.now)
+    order = _to(order, "profile" if has_profile else "attach", moment.now)
+    order = replace(order, purchased_at=moment.now, candidates=(), asked_at=None)
+    return Followed(order, (told.purchased(order, moment.now),))
 
 
 # --- confirming it -------------------------------------------------------------------------------

@@ -161,8 +161,6 @@ async def _book(tx: Transaction, before: Order, followed: Followed, *, archived:
     order, launch, now = followed.order, followed.order.launch, await tx.now()
     if any(isinstance(event, NumberPurchased) for event in followed.told):
         await numbers.book(tx.sql, order)
-    elif before.step == "place" and order.step in ("profile", "attach"):
-        await numbers.put_on_again(tx.sql, order)
     if order.due_at is not None:
         return
     if order.may_have_bought:

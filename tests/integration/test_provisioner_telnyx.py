@@ -263,6 +263,17 @@ SAID = {"phoneNumber": NUMBER, "campaignId": "C1", "assignmentStatus": "ASSIGNED
             "confirmed",
             "too many; numbers",
         ),
+        (
+            {
+                "assignmentStatus": "PENDING_UNASSIGNMENT",
+                "tmobileNumberMappingStatus": "ADDED",
+                "nonTmobileNumberMappingStatus": "ADDED",
+            },
+            "pending",
+            "pending",
+            "pending",
+            None,
+        ),
     ],
 )
 async def test_each_carriers_word_is_read_from_its_own_mapping(

@@ -12,7 +12,6 @@ from services.provisioner.domain import (
     Answer,
     AskCarriers,
     Attach,
-    CarriersSaid,
     Done,
     Drop,
     LookUp,
@@ -36,6 +35,7 @@ from services.provisioner.release import (
     follow,
     intend,
     next_act,
+    room_for,
     standing_of,
     use_of,
 )
@@ -188,21 +188,30 @@ def test_a_number_that_was_perhaps_bought_is_looked_for_for_a_day() -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "is_off", "standing"),
+    ("step", "standing"),
     [
-        ("held", False, "ready"),
-        ("held", True, "taken back"),
-        ("detach", False, "taken back"),
-        ("leaving", False, "taken back"),
-        ("rest", True, "taken back"),
-        ("return", True, "given back"),
-        ("gone", True, "given back"),
+        ("held", "ready"),
+        ("detach", "on its way back"),
+        ("leaving", "on its way back"),
+        ("rest", "on its way back"),
+        ("return", "given back"),
+        ("gone", "given back"),
     ],
 )
-def test_a_number_can_be_had_again_until_it_is_being_given_back(
-    step: Any, is_off: bool, standing: str
-) -> None:
-    assert standing_of(step, confirmed=True, is_off=is_off) == standing
+def test_a_number_can_be_had_again_until_it_is_being_given_back(step: Any, standing: str) -> None:
+    assert standing_of(step, confirmed=True) == standing
+    assert standing_of("held", confirmed=False) == "unconfirmed"
+
+
+def test_a_number_that_is_had_again_comes_off_first_and_needs_a_place_then() -> None:
+    full: dict[str, Any] = {"held": 49, "most": 49, "leaving": False}
+    assert room_for(None, **full) == room_for("rest", **full) == Room(49, 49, leaving=False)
+    step: Any
+    for step in ("detach", "leaving"):
+        assert room_for(step, held=3, most=49, leaving=False) == Room(49, 49, leaving=True)
+    assert room_for("held", **full) == Room(48, 49, leaving=False)
+    for step in ("return", "gone"):
+        assert room_for(step, **full).number_is_gone
 
 
 # --- what it means for orders --------------------------------------------------------------------
@@ -267,15 +276,16 @@ def test_that_an_attachment_was_asked_for_is_known_until_its_answer_is() -> None
 
 def test_a_number_that_is_taken_back_is_put_on_its_use_case_and_confirmed_anew() -> None:
     given = launch(number=NUMBER)
-    opened = open_order("o1", given, use_case=USE_CASE, standing="taken back", now=NOW)
-    assert [type(event) for event in opened.told] == [NumberPurchased]
+    opened = open_order("o1", given, use_case=USE_CASE, standing="on its way back", now=NOW)
+    assert opened.told == ()
     assert next_of_order(opened.order, NOW, PATIENCE) == TakePlace()
     placed = after(opened.order, TakePlace(), Room(0, 49, leaving=False))
-    assert placed.order.step == "profile"
-    assert placed.told == ()
-    silent = CarriersSaid(dict.fromkeys(("att", "tmobile", "verizon"), "pending"))
-    asked = after(replace(placed.order, step="confirm"), AskCarriers(NUMBER), silent)
-    assert asked.order.step == "confirm"
+    assert (placed.order.step, placed.order.number) == ("profile", NUMBER)
+    assert [type(event) for event in placed.told] == [NumberPurchased]
+    for room in (Room(49, 49, leaving=False), Room(0, 49, leaving=False, number_is_gone=True)):
+        (event,) = after(opened.order, TakePlace(), room).told
+        assert isinstance(event, NumberProvisioned)
+        assert (event.outcome, event.number) == ("failed", None)
 
 
 def test_a_follow_up_after_the_number_was_given_back_fails_at_once_with_the_way_out() -> None:

@@ -30,6 +30,7 @@ ANSWER_MOST_BYTES = 1024 * 1024
 REFUSALS = range(400, 500)
 # What an operator has to mend: a wrong key, a missing right, no money. The number is not at fault.
 ACCOUNT = (401, 402, 403)
+LEAVING = "PENDING_UNASSIGNMENT"
 FURTHEST: tuple[Literal["success", "pending", "failure"], ...] = ("success", "pending", "failure")
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -103,7 +104,10 @@ def carriers_said(said: "_NumberCampaign") -> CarriersSaid:
     `assignmentStatus` is the registry's word, and confirms no carrier. The published schema has
     no `attNumberMappingStatus`, live answers do; without it `nonTmobileNumberMappingStatus` is the
     word of AT&T and Verizon together. The reasons stand in `failureReasons` or in `errors`.
+    A number that is being taken off its use case still shows the words of its time there.
     """
+    if said.assignment == LEAVING:
+        return CarriersSaid(dict.fromkeys(CARRIERS, "pending"))
     mappings: dict[Carrier, str | None] = {
         "att": said.att if said.att is not None else said.non_tmobile,
         "tmobile": said.tmobile,
@@ -206,7 +210,7 @@ class Telnyx:
         if isinstance(answer, Refused):
             # Which code says "it is on it already" is not documented, so look.
             there = await self._number_campaign(number)
-            if isinstance(there, _NumberCampaign) and there.assignment == "PENDING_UNASSIGNMENT":
+            if isinstance(there, _NumberCampaign) and there.assignment == LEAVING:
                 return NotTaken("the number is still being taken off its use case")
             if isinstance(there, _NumberCampaign) and provider_campaign_id in (
                 there.campaign,

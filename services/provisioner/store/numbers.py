@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from asyncpg.pool import PoolConnectionProxy
 
 from services.provisioner.domain import BUYING, Order, Room, Standing
-from services.provisioner.release import Held, Number, standing_of
+from services.provisioner.release import Held, Number, room_for, standing_of
 from services.provisioner.store.keys import Key, columns_of
 
 # --- numbers that campaigns are on ---------------------------------------------------------------
@@ -16,18 +16,14 @@ async def standings(sql: PoolConnectionProxy, keys: Collection[Key]) -> dict[Key
     """How those of these numbers stand that are in our books; from here on nobody lets them go."""
     rows = await sql.fetch(
         """
-        SELECT org_id, number, step, off_at IS NOT NULL AS is_off
-        FROM unnest($1::text[], $2::text[]) AS wanted (org_id, number)
+        SELECT org_id, number, step FROM unnest($1::text[], $2::text[]) AS wanted (org_id, number)
         JOIN numbers USING (org_id, number) ORDER BY org_id, number FOR UPDATE OF numbers
         """,
         *columns_of(keys),
     )
-    known = {(row["org_id"], row["number"]): row for row in rows}
+    known = {(row["org_id"], row["number"]): row["step"] for row in rows}
     confirmed = await _confirmed(sql, known.keys())
-    return {
-        key: standing_of(row["step"], confirmed=key in confirmed, is_off=row["is_off"])
-        for key, row in known.items()
-    }
+    return {key: standing_of(step, confirmed=key in confirmed) for key, step in known.items()}
 
 
 async def _confirmed(sql: PoolConnectionProxy, keys: Collection[Key]) -> set[Key]:
@@ -45,7 +41,8 @@ async def _confirmed(sql: PoolConnectionProxy, keys: Collection[Key]) -> set[Key
 
 
 async def book(sql: PoolConnectionProxy, order: Order) -> None:
-    """Write down the number that an order has bought; it has a place on its use case."""
+    """Write down the number that an order has bought, or has taken back; it has its place on its
+    use case."""
     await sql.execute(
         """
         INSERT INTO numbers (org_id, number, use_case_id, order_id, purchased_at, on_since, step,
@@ -90,20 +87,6 @@ async def seek(sql: PoolConnectionProxy, order: Order, now: datetime) -> None:
     )
 
 
-async def take_back(sql: PoolConnectionProxy, keys: Collection[Key], now: datetime) -> None:
-    """Hold numbers again that were on their way back; each still has, or will need, its place."""
-    await sql.execute(
-        """
-        UPDATE numbers SET step = 'held', step_since = $3, on_since = $3, let_go_at = NULL,
-            tries = 0, error = NULL, due_at = NULL, lease = NULL
-        FROM unnest($1::text[], $2::text[]) AS wanted (org_id, number)
-        WHERE numbers.org_id = wanted.org_id AND numbers.number = wanted.number
-        """,
-        *columns_of(keys),
-        now,
-    )
-
-
 async def consider(sql: PoolConnectionProxy, keys: Collection[Key], now: datetime) -> None:
     """See soon whether these numbers are used still."""
     await sql.execute(
@@ -125,44 +108,37 @@ async def consider(sql: PoolConnectionProxy, keys: Collection[Key], now: datetim
 
 async def room(sql: PoolConnectionProxy, order: Order, most: int) -> Room:
     """How the places of the order's use case stand; until the end of the transaction nobody else
-    can take one. A number that the order has already is not counted."""
+    can take one, nor its number, where it was launched with one that is on its way back."""
     key = (order.launch.org_id, order.launch.use_case_id)
+    # The number before the use case, as whoever takes it off does.
+    step = None
+    if order.launch.number is not None:
+        step = await sql.fetchval(
+            "SELECT step FROM numbers WHERE org_id = $1 AND number = $2 FOR UPDATE",
+            key[0],
+            order.launch.number,
+        )
     # A statement of its own: the count must see what was committed while this one waited.
     await _lock(sql, *key)
     row = await sql.fetchrow(
         """
         WITH numbers_on AS (
-            SELECT due_at FROM numbers WHERE org_id = $1 AND use_case_id = $2 AND off_at IS NULL
-              AND number IS DISTINCT FROM $3),
+            SELECT due_at FROM numbers WHERE org_id = $1 AND use_case_id = $2 AND off_at IS NULL),
         orders_on AS (
             SELECT step, archived_at FROM orders
             WHERE org_id = $1 AND use_case_id = $2 AND due_at IS NOT NULL)
         SELECT (SELECT count(*) FROM numbers_on)
-                + (SELECT count(*) FROM orders_on WHERE step = ANY($4::text[])) AS held,
+                + (SELECT count(*) FROM orders_on WHERE step = ANY($3::text[])) AS held,
             EXISTS (SELECT FROM numbers_on WHERE due_at IS NOT NULL)
                 OR EXISTS (SELECT FROM orders_on
                            WHERE archived_at IS NOT NULL AND step NOT IN ('waiting', 'place'))
                 AS leaving
         """,
         *key,
-        order.number,
         list(BUYING),
     )
     assert row is not None
-    return Room(row["held"], most, row["leaving"])
-
-
-async def put_on_again(sql: PoolConnectionProxy, order: Order) -> None:
-    """The number that was taken back has its place."""
-    await sql.execute(
-        """
-        UPDATE numbers SET off_at = NULL, on_since = $3
-        WHERE org_id = $1 AND number = $2 AND step = 'held'
-        """,
-        order.launch.org_id,
-        order.number,
-        order.step_since,
-    )
+    return room_for(step, held=row["held"], most=most, leaving=row["leaving"])
 
 
 async def wake_for_places(
