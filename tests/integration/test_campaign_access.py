@@ -83,6 +83,8 @@ BODIES: dict[str, dict[str, object]] = {
     "PATCH /campaigns/{campaign_id}": {"name": "Autumn"},
     "PUT /campaigns/{campaign_id}/canned-responses": {"items": []},
     "POST /tags": {"tag": "moved"},
+    "POST /campaigns/{campaign_id}/test-text": {"contact_phone": "+12025550100"},
+    "PATCH /me": {"phone": None},
     "POST /campaigns/{campaign_id}/clone": {"name": "Again"},
     "POST /campaigns/{campaign_id}/follow-up": {"name": "Again", "script": "Hi"},
 }

@@ -22,6 +22,7 @@ from services.campaign.api import (
     senders,
     tags,
     tokens,
+    trying,
 )
 from services.campaign.api.calls import BASE, Route
 from services.campaign.api.endpoint import endpoint
@@ -41,6 +42,7 @@ ROUTES: tuple[Route, ...] = (
     *campaigns.ROUTES,
     *control.ROUTES,
     *following.ROUTES,
+    *trying.ROUTES,
     *senders.ROUTES,
     *invites.ROUTES,
     *assignments.ROUTES,

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from aiohttp import web
-from pydantic import EmailStr
+from pydantic import EmailStr, StringConstraints
 
 from services.campaign.api.calls import (
     ADMINS,
     ANYBODY,
     OPERATORS,
+    SENDERS,
     Answer,
     Body,
     Call,
@@ -21,8 +22,9 @@ from services.campaign.api.calls import (
     page_of,
 )
 from services.campaign.api.fields import Name
+from services.campaign.contact_rows import e164
 from services.campaign.domain import Refused, Role
-from services.campaign.store import audit, organizations, scope
+from services.campaign.store import audit, organizations, scope, trials
 from services.campaign.store import people as store
 from services.campaign.store import tokens as stored_tokens
 from services.campaign.tokens import issue
@@ -80,6 +82,12 @@ class Place(Answer):
     email: str
 
 
+class MeEdit(Body):
+    """The caller's own phone, as people write them; null forgets it."""
+
+    phone: Annotated[str, StringConstraints(max_length=40)] | None
+
+
 class Me(Answer):
     """Who the token stands for; operators belong to no organization.
 
@@ -91,6 +99,7 @@ class Me(Answer):
     role: Role
     name: str
     email: str
+    phone: str | None
     token_id: str
     places: list[Place]
 
@@ -222,10 +231,22 @@ async def _show_one(call: Call) -> web.StreamResponse:
     return answer(Person(**row))
 
 
+async def edit_me(call: Call) -> web.StreamResponse:
+    """Say where one gets texts to oneself."""
+    wanted = await call.body(MeEdit)
+    phone = None if wanted.phone is None else e164(wanted.phone)
+    if wanted.phone is not None and phone is None:
+        raise Refused("invalid", "not a valid phone number", field="phone")
+    async with call.transaction() as tx:
+        await trials.set_own_phone(tx, call.caller, phone)
+        return await me(call)
+
+
 async def me(call: Call) -> web.StreamResponse:
     """Whose token this is, and which places it opens."""
     caller = call.caller
     async with call.transaction() as tx:
+        phone = await trials.own_phone(tx, caller)
         if await stored_tokens.roams(tx, caller):
             await scope.places_of(tx, caller.person_id)
         places = await store.places(tx, caller.person_id)
@@ -236,6 +257,7 @@ async def me(call: Call) -> web.StreamResponse:
             role=caller.role,
             name=caller.name,
             email=caller.email,
+            phone=phone,
             token_id=caller.token_id,
             places=[Place(**row) for row in places],
         )
@@ -257,4 +279,5 @@ ROUTES = (
     Route("GET", HERE, ADMINS, show_own, asks=PageQuery, gives=People),
     Route("GET", HERE + "/{person_id}", ADMINS, show_one, gives=Person),
     Route("GET", "/me", ANYBODY, me, gives=Me),
+    Route("PATCH", "/me", SENDERS, edit_me, takes=MeEdit, gives=Me),
 )

@@ -48,11 +48,13 @@ async def receive(tx: Transaction, events: Sequence[MessageReceived]) -> None:
                            WHERE o.org_id = a.org_id AND o.phone = a.phone AND o.stands),
                a.received_at
         FROM answered AS a LEFT JOIN LATERAL (
-            SELECT contact_id, sender_id FROM messages AS m
+            SELECT contact_id, sender_id, kind FROM messages AS m
             WHERE m.org_id = a.org_id AND m.phone = a.phone AND m.campaign_id = a.campaign_id
-            ORDER BY queued_at DESC NULLS LAST LIMIT 1) AS last ON true
+            ORDER BY kind = 'test', queued_at DESC NULLS LAST LIMIT 1) AS last ON true
         LEFT JOIN heirs AS h ON h.org_id = a.org_id AND h.campaign_id = a.campaign_id
                                 AND h.person_id = last.sender_id
+        -- Who had nothing but a text to themselves from it is no contact.
+        WHERE last.kind IS DISTINCT FROM 'test'
         -- In one order, so that two replicas cannot deadlock.
         ORDER BY a.org_id, a.campaign_id, a.phone
         ON CONFLICT (org_id, campaign_id, phone) DO UPDATE SET

@@ -10,11 +10,15 @@ from shared.database import Transaction
 async def counts(
     tx: Transaction, org_id: str, campaign_ids: Sequence[str]
 ) -> dict[str, dict[str, dict[str, int]]]:
-    """How many texts stand where: by campaign, carrier ("unknown" where none is) and status."""
+    """How many texts stand where: by campaign, carrier ("unknown" where none is) and status.
+
+    Those that somebody has sent to themselves do not count.
+    """
     rows = await tx.sql.fetch(
         """
         SELECT campaign_id, coalesce(carrier, 'unknown') AS carrier, status, count(*) AS texts
-        FROM messages WHERE org_id = $1 AND campaign_id = ANY($2::text[])
+        FROM messages
+        WHERE org_id = $1 AND campaign_id = ANY($2::text[]) AND kind <> 'test'
         GROUP BY campaign_id, carrier, status ORDER BY campaign_id, carrier, status
         """,
         org_id,
@@ -33,6 +37,7 @@ async def never_handed_over(tx: Transaction, org_id: str, campaign_id: str) -> d
         """
         SELECT coalesce(carrier, 'unknown') AS carrier, count(*) AS texts FROM messages
         WHERE org_id = $1 AND campaign_id = $2 AND status = 'failed' AND code IS NULL
+          AND kind <> 'test'
         GROUP BY carrier
         """,
         org_id,
