@@ -38,11 +38,16 @@ class BucketSeen:
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """An organization's limits with one carrier by scope (a use case's id, or ORGANIZATION), none
-    where nobody told any; and what was last told of its bucket, if anything ever was."""
+    where nobody told any; and what was last told of its bucket, if anything ever was.
+
+    `left_today`: segments that use cases with a day quota of their own have left today; a bucket's
+    state says so of the organization alone.
+    """
 
     carrier: str
     told: Mapping[str, Limits] = field(default_factory=dict)
     seen: BucketSeen | None = None
+    left_today: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def default(self) -> Limits:
@@ -232,6 +237,7 @@ def _play(
 ) -> list[Outlook]:
     seen = bucket.seen
     run = BucketRun(now, bucket.told, bucket.default, share=share)
+    run.know_left_today(bucket.left_today)
     if seen is not None:
         run.saw(seen.at, seen.sent_per_minute, seen.room, seen.day_quota_left, slowed=seen.slowed)
     lanes = [

@@ -4,7 +4,7 @@ A border is an instant at which something changes: a lane opens, closes or runs 
 is used up or renewed. Times are seconds from the run's begin.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import inf
 
@@ -37,6 +37,10 @@ class BucketRun:
         self._uncapped = Pace(UNCAPPED_PER_S)
         self._measured: Pace | None = None
         self._is_busy = False
+        self._waiting: list[Lane] = []
+        self._open: list[Lane] = []
+        self._turns_s = 0.0
+        """When a lane opens or closes next."""
 
     def saw(
         self, at: datetime, sent_per_minute: int, room: int | None, day_left: int | None,
@@ -56,6 +60,12 @@ class BucketRun:
         if minute is not None and room is not None:
             minute.tell(room)
 
+    def know_left_today(self, segments: Mapping[str, int]) -> None:
+        """So much have the days of these use cases left."""
+        for use_case_id, left in segments.items():
+            if use_case_id in self._told:
+                self._day(self._told[use_case_id]).left = float(left)
+
     def play(self, lanes: Sequence[Lane], reach: timedelta) -> None:
         """Let the lanes empty, until nothing more can go within reach."""
         openings: dict[tuple[object, ...], Opening] = {}
@@ -68,12 +78,11 @@ class BucketRun:
                     lane.kind, lane.window, lane.hours, self._now, wait.total_seconds()
                 )
             lane.opening = openings[key]
-        waiting = [one for one in lanes if one.left and not one.paused]
-        waiting.sort(key=lambda one: one.rank)
+        self._waiting = [one for one in lanes if one.left and not one.paused and not one.is_shut]
+        self._waiting.sort(key=lambda one: one.rank)
         at_s, end_s = 0.0, reach.total_seconds()
-        while waiting and at_s < end_s:
-            at_s = self._step(waiting, at_s, end_s)
-            waiting = [one for one in waiting if one.left and one.opening.closes_s < inf]
+        while at_s < end_s:
+            at_s = self._step(at_s, end_s)
 
     def _minute(self, limits: Limits, channel: Channel) -> Minute | None:
         """The minute of one scope's limits; None: no cap."""
@@ -104,54 +113,76 @@ class BucketRun:
             if minute is not None:
                 lane.minutes.append((minute, *lane.cost(limits)))
         lane.is_capped = bool(lane.minutes)
+        lane.is_shut = any(limits.per_minute(lane.channel) == 0 for limits in both)
         if self._measured is not None:
             lane.minutes.append((self._measured, 1.0, 1))
         elif not lane.is_capped:
             lane.minutes.append((self._uncapped, 1.0, 1))
 
-    def _step(self, waiting: Sequence[Lane], at_s: float, end_s: float) -> float:
+    def _step(self, at_s: float, end_s: float) -> float:
         """From one border to the next; its time."""
         for day in self._days.values():
             day.turn(at_s)
-        looked, border_s = self._open(waiting, at_s, end_s)
+        looked, border_s = self._look(at_s)
+        border_s = min(border_s, end_s)
+        flowing: set[Pace] = set()
         if looked:
-            border_s = min(border_s, self._fit(looked, at_s))
+            flowing, again_s = self._fit(looked, at_s)
             self._burst(looked, at_s)
-            border_s = min(border_s, self._rates(looked, at_s))
+            border_s = min(border_s, again_s, self._rates(looked, flowing, at_s))
         border_s = max(border_s, at_s + HAIR)
-        self._flow(looked, at_s, border_s)
+        for resting in set(self._minutes.values()) - flowing:
+            resting.rest(border_s - at_s)
+        for one in flowing:
+            one.flow(border_s - at_s, border_s)
+        for lane in looked:
+            if lane.rate:
+                lane.go(lane.rate * (border_s - at_s), border_s)
         return border_s
 
-    def _open(
-        self, waiting: Sequence[Lane], at_s: float, border_s: float
-    ) -> tuple[list[Lane], float]:
+    def _look(self, at_s: float) -> tuple[list[Lane], float]:
         """The lanes that are looked at now, and until when at most those are."""
+        if at_s >= self._turns_s:
+            self._turn(at_s)
+        border_s = self._turns_s
+        spent = [day for day in self._days.values() if day.left < 1]
         looked = []
-        for lane in waiting:
-            opening = lane.opening
-            if lane.closes_s <= at_s:
-                lane.stop()
-                opening.turn(at_s)
-                lane.closes_s = opening.closes_s
-            if opening.opens_s > at_s:
-                border_s = min(border_s, opening.opens_s)
-            elif any(isinstance(one, Minute) and not one.per_minute for one, _, _ in lane.minutes):
-                pass
-            elif lane.booked <= HAIR and min(day.left for day in lane.days) < 1:
+        for lane in self._open:
+            if lane.is_begun:
+                # Who comes before it now may need that.
+                lane.give_back()
+            if not lane.left:
+                continue
+            if spent and not lane.booked and any(day in spent for day in lane.days):
                 # Not even a small text would go.
-                lane.stop()
-                border_s = min(border_s, *(day.ends_s for day in lane.days if day.left < 1))
+                ends = (day.ends_s for day in lane.days if day in spent)
+                border_s = min(border_s, *ends)
             else:
                 looked.append(lane)
-                border_s = min(border_s, opening.closes_s)
         return looked, border_s
 
-    def _fit(self, looked: Sequence[Lane], at_s: float) -> float:
-        largest: dict[Pace, int] = {}
+    def _turn(self, at_s: float) -> None:
+        """Find the lanes that are open from now on."""
+        self._waiting = [one for one in self._waiting if one.left and not one.opening.is_over]
+        openings = {lane.opening for lane in self._waiting}
+        self._turns_s = min((opening.look(at_s) for opening in openings), default=inf)
+        self._open = [lane for lane in self._waiting if lane.opening.is_open]
+        for lane in self._waiting:
+            if not lane.opening.is_open:
+                lane.give_back()
+                lane.unbook()
+
+    def _fit(self, looked: Sequence[Lane], at_s: float) -> tuple[set[Pace], float]:
+        """Make room for the largest text of each minute; which minutes, and when to do so again."""
+        flowing: set[Pace] = set()
         for lane in looked:
             for minute, _, most in lane.minutes:
-                largest[minute] = max(largest.get(minute, 1), most)
-        return min(minute.fit(most, at_s) for minute, most in largest.items())
+                if minute not in flowing:
+                    flowing.add(minute)
+                    minute.wanted = most
+                elif most > minute.wanted:
+                    minute.wanted = most
+        return flowing, min(minute.fit(at_s) for minute in flowing)
 
     def _burst(self, looked: Sequence[Lane], at_s: float) -> None:
         """What there is room for goes at once."""
@@ -160,54 +191,47 @@ class BucketRun:
             if not lane.is_capped:
                 lane.book()
                 continue
-            texts = min(minute.stock / cost for minute, cost, _ in lane.minutes)
+            texts = inf
+            for minute, cost, _ in lane.minutes:
+                texts = min(texts, minute.stock / cost)
             if texts > HAIR:
                 texts = lane.go(texts, at_s)
                 for minute, cost, _ in lane.minutes:
                     minute.stock -= texts * cost
 
-    def _rates(self, looked: Sequence[Lane], at_s: float) -> float:
+    def _rates(self, looked: Sequence[Lane], flowing: Collection[Pace], at_s: float) -> float:
         """Set what each lane lets out a second; until when that holds."""
         border_s = inf
-        for minute in {minute for lane in looked for minute, _, _ in lane.minutes}:
+        for minute in flowing:
             minute.left = minute.leak
             if minute.stock < -HAIR:
                 # What was let out has to be made up for first.
+                minute.left = 0.0
                 border_s = min(border_s, at_s - minute.stock / minute.leak)
         drains: dict[Day, tuple[float, float]] = {}
         for lane in looked:
+            rate = inf
+            for minute, cost, _ in lane.minutes:
+                rate = min(rate, minute.left / cost)
+            if rate <= HAIR or not lane.left:
+                continue
             allowed = lane.allowed
             if allowed < 1:
-                lane.stop()
                 ends = (day.ends_s for day in lane.days if day.left < lane.segments)
                 border_s = min(border_s, *ends)
-                continue
-            if not lane.left or any(minute.stock < -HAIR for minute, _, _ in lane.minutes):
-                continue
-            rate = min(minute.left / cost for minute, cost, _ in lane.minutes)
-            if rate <= HAIR:
                 continue
             lane.rate = rate
             for minute, cost, _ in lane.minutes:
                 minute.left = max(0.0, minute.left - rate * cost)
             border_s = min(border_s, at_s + (lane.booked or lane.left) / rate)
-            if lane.booked <= HAIR and allowed < inf:
+            if allowed < inf and not lane.booked:
                 next_s = (lane.left - lane.unsent + 1) / rate
                 for day in lane.days:
                     drain, first_s = drains.get(day, (0.0, inf))
                     drains[day] = (drain + rate * lane.segments, min(first_s, next_s))
         for day, (drain, first_s) in drains.items():
             border_s = min(border_s, at_s + max(first_s, day.left / drain), day.ends_s)
+        for minute in flowing:
+            if minute.stock < -HAIR:
+                minute.left = minute.leak
         return border_s
-
-    def _flow(self, looked: Sequence[Lane], at_s: float, until_s: float) -> None:
-        seconds = until_s - at_s
-        flowing = {minute for lane in looked for minute, _, _ in lane.minutes}
-        for one in flowing:
-            one.flow(seconds, until_s)
-        for other in self._minutes.values():
-            if other not in flowing:
-                other.rest(seconds)
-        for lane in looked:
-            if lane.rate:
-                lane.go(lane.rate * seconds, until_s)

@@ -36,21 +36,30 @@ class Opening:
         self._hours = hours
         self._begun_at = begun_at
         self._not_before_s = not_before_s
-        self.opens_s = 0.0
-        self.closes_s = 0.0
+        self._opens_s = 0.0
+        self._closes_s = 0.0
+        self.is_open = False
+        self.is_over = False
+        """Whether it will never open again."""
 
-    def turn(self, at_s: float) -> None:
-        """Find the interval that holds this time, or the next one; none is in infinity."""
-        while self.closes_s <= at_s:
-            from_s = max(at_s, self._not_before_s, self.closes_s + BEFORE_CLOSE_S)
-            at = self._begun_at + timedelta(seconds=from_s)
-            run = sendable_interval(self._kind, self._window, self._hours, at)
-            if run is None:
-                self.opens_s = self.closes_s = inf
-                return
+    def look(self, at_s: float) -> float:
+        """See whether it is open at this time; until when that holds."""
+        while self._closes_s <= at_s:
+            self._turn(max(at_s, self._not_before_s, self._closes_s + BEFORE_CLOSE_S))
+        self.is_open = self._opens_s <= at_s
+        return self._closes_s if self.is_open else self._opens_s
+
+    def _turn(self, from_s: float) -> None:
+        """Find the interval that holds this time, or the next one."""
+        at = self._begun_at + timedelta(seconds=from_s)
+        run = sendable_interval(self._kind, self._window, self._hours, at)
+        self.is_over = run is None
+        if run is None:
+            self._opens_s = self._closes_s = inf
+        else:
             opens_s = (run.opens_at - self._begun_at).total_seconds()
-            self.opens_s = max(opens_s, self._not_before_s)
-            self.closes_s = (run.closes_at - self._begun_at).total_seconds() - BEFORE_CLOSE_S
+            self._opens_s = max(opens_s, self._not_before_s)
+            self._closes_s = (run.closes_at - self._begun_at).total_seconds() - BEFORE_CLOSE_S
 
 
 class Pace:
@@ -60,8 +69,10 @@ class Pace:
         self.leak = per_s
         self.stock = 0.0
         self.left = 0.0
+        self.wanted = 0
+        """The cost of the largest text that is looked at."""
 
-    def fit(self, largest: int, at_s: float) -> float:
+    def fit(self, at_s: float) -> float:
         """Make room for the largest text that is looked at; when to look again."""
         return inf
 
@@ -80,19 +91,17 @@ class Minute(Pace):
         self._largest = 0
         self._seen_s = 0.0
         self._told: float | None = None
-        self._wanted = 0
 
     def tell(self, stock: float) -> None:
         """So much may go at once, to begin with."""
         self._told = stock
 
-    def fit(self, largest: int, at_s: float) -> float:
-        again_s = inf
+    def fit(self, at_s: float) -> float:
+        largest, again_s = self.wanted, inf
         if not self._largest:
             self._largest = 1
             self._set_leak()
             self.stock = self._capacity if self._told is None else self._told
-        self._wanted = largest
         if largest >= self._largest:
             self._largest, self._seen_s = largest, at_s
         elif at_s >= self._seen_s + REMEMBER_S:
@@ -104,13 +113,13 @@ class Minute(Pace):
         return again_s
 
     def flow(self, seconds: float, until_s: float) -> None:
-        if self._wanted >= self._largest:
+        if self.wanted >= self._largest:
             self._seen_s = until_s
         self.stock = min(max(self.stock, self._capacity), self.stock + self.left * seconds)
 
     def rest(self, seconds: float) -> None:
         """Let so many seconds go by in which nobody looks."""
-        self.left, self._wanted = self.leak, 0
+        self.left, self.wanted = self.leak, 0
         self.flow(seconds, 0.0)
 
     @property
@@ -182,9 +191,11 @@ class Lane:
         """Of that, what is on its way."""
         self.rate = 0.0
         self.last_sent_s: float | None = None
+        self.is_begun = False
+        """Whether a text has been charged to its minutes in part."""
+        self.is_shut = False
+        """Whether a limit of 0 keeps it."""
         self.opening: Opening
-        self.closes_s = 0.0
-        """The end of the opening that was last looked at."""
 
     def begin(self, both: Collection[Limits]) -> None:
         """Leave out what is too large for a limit, which the engine refuses, and count the rest."""
@@ -242,14 +253,15 @@ class Lane:
         self.left -= texts
         if self.left <= HAIR:
             self.left = 0.0
-        gone = before - self.unsent
+        unsent = self.unsent
+        gone, self.is_begun = before - unsent, unsent - self.left > HAIR
         if self.booked > HAIR:
             self.booked = max(0.0, self.booked - texts)
         elif gone:
             for day in self.days:
                 day.left -= gone * self.segments
         if gone:
-            begun_s = (self.unsent - self.left) / self.rate if self.rate else 0.0
+            begun_s = (unsent - self.left) / self.rate if self.rate else 0.0
             self.last_sent_s = until_s - begun_s
         return texts
 
@@ -261,14 +273,19 @@ class Lane:
                 day.left -= texts * self.segments
             self.booked = texts
 
-    def stop(self) -> None:
-        """Give back what a text that is begun has taken, and what is booked."""
+    def give_back(self) -> None:
+        """Give back what a text that is begun has taken of its minutes."""
         begun = self.unsent - self.left
         for minute, cost, _ in self.minutes:
             minute.stock += begun * cost
-        for day in self.days:
-            day.left += ceil(self.booked - HAIR) * self.segments
-        self.left, self.booked = float(self.unsent), 0.0
+        self.left, self.is_begun = float(self.unsent), False
+
+    def unbook(self) -> None:
+        """Give back what was taken of its days for texts that do not go."""
+        if self.booked:
+            for day in self.days:
+                day.left += ceil(self.booked - HAIR) * self.segments
+            self.booked = 0.0
 
 
 def _too_large(both: Collection[Limits], channel: Channel, segments: int) -> bool:
