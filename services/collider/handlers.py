@@ -81,6 +81,8 @@ async def record_launches(tx: Transaction, events: Sequence[CampaignLaunched]) -
     if lent:
         await numbers.lend(tx, lent)
     await campaigns.reschedule(tx, _campaigns(events))
+    if lent:
+        await numbers.lend_words(tx, lent)
 
 
 async def change_windows(tx: Transaction, events: Sequence[WindowChanged]) -> None:

@@ -49,9 +49,8 @@ async def sharing(
 
 
 async def lend(tx: Transaction, campaigns: Mapping[CampaignKey, str]) -> None:
-    """Campaigns were launched with numbers, which are locked: what the carriers have said of those
-    holds for them, unless the number was given back since."""
-    lent = columns([(*key, number) for key, number in sorted(campaigns.items())], 3)
+    """Campaigns were launched with numbers, which are locked: where all carriers know one, they do
+    for its campaign, unless it was given back since."""
     await tx.sql.execute(
         """
         UPDATE campaigns SET provisioned_at = numbers.provisioned_at
@@ -61,8 +60,13 @@ async def lend(tx: Transaction, campaigns: Mapping[CampaignKey, str]) -> None:
           AND campaigns.provisioned_at IS NULL
           AND numbers.provisioned_at > coalesce(numbers.released_at, '-infinity')
         """,
-        *lent,
+        *columns([(*key, number) for key, number in sorted(campaigns.items())], 3),
     )
+
+
+async def lend_words(tx: Transaction, campaigns: Mapping[CampaignKey, str]) -> None:
+    """And what each carrier has said of them. After buckets are locked: as where a carrier's word
+    on a number is written down."""
     await tx.sql.execute(
         """
         INSERT INTO registrations AS known (
@@ -82,7 +86,7 @@ async def lend(tx: Transaction, campaigns: Mapping[CampaignKey, str]) -> None:
         SET confirmed_at = greatest(known.confirmed_at, excluded.confirmed_at),
             refused_at = greatest(known.refused_at, excluded.refused_at)
         """,
-        *lent,
+        *columns([(*key, number) for key, number in sorted(campaigns.items())], 3),
     )
 
 
