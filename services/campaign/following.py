@@ -15,7 +15,7 @@ from services.campaign.domain import (
     check_launched,
 )
 from services.campaign.flag import number_to_share
-from services.campaign.store import campaigns, numbers
+from services.campaign.store import campaigns, canned, numbers
 from services.campaign.window import chosen_window
 from shared.database import Transaction
 
@@ -39,7 +39,8 @@ async def clone(
     *,
     untexted: bool | None,
 ) -> None:
-    """Write a draft with the plan of another campaign, and a number of its own to come.
+    """Write a draft with the plan of another campaign and its canned responses, and a number of
+    its own to come.
 
     `untexted`: only those of its contacts to whom nothing was sent, as of the clone's launch. None:
     that after a failed provisioning, else all.
@@ -58,6 +59,7 @@ async def clone(
         cloned_from=campaign_id,
         audience=_audience_of_clone(original, untexted=untexted),
     )
+    await canned.copy(tx, caller.org_id, of=campaign_id, to=clone_id)
 
 
 def _audience_of_clone(original: Campaign, *, untexted: bool) -> Audience | None:
@@ -104,6 +106,7 @@ async def follow_up(
         number_of=original.buyer,
         audience=audience,
     )
+    await canned.copy(tx, caller.org_id, of=campaign_id, to=follow_up_id)
 
 
 def _plan(plan: Plan, wanted: Wanted, now: datetime) -> Plan:

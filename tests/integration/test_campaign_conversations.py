@@ -326,6 +326,12 @@ async def test_canned_responses_read_as_if_written_for_the_contact(office: Desk)
         "It is Acme, Carl0. You live in Boulder, do you?",
         "Thank you {really}",
     ]
+    later = {"closes_at": (NOON + timedelta(days=2)).isoformat()}
+    clone = await office.good(
+        "POST", f"/campaigns/{campaign_id}/clone", acme.admin, name="Again", window=later
+    )
+    copied = f"/campaigns/{clone['campaign_id']}/canned-responses"
+    assert (await office.good("GET", copied, acme.admin))["items"] == items
     # A number that is in no list has no name.
     await writes(office, acme, campaign_id, STRANGER)
     (line,) = [

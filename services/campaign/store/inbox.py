@@ -25,6 +25,10 @@ class Part:
     campaign_id: str | None = None
 
 
+_INITIAL = """(
+        SELECT message_id FROM messages AS m
+        WHERE m.org_id = v.org_id AND m.phone = v.phone AND m.campaign_id = v.campaign_id
+          AND kind = 'initial' LIMIT 1)"""
 # The parameters of every part of a list: $1 organization, $2 campaign, $3 sender, $4 and $5 the
 # place, $6 how many.
 _TEXTS = """
@@ -37,10 +41,7 @@ _TEXTS = """
         ORDER BY campaign_id DESC, message_id DESC LIMIT $6) AS found
 """
 _TALKS = """
-    SELECT campaign_id, conversation_id AS item_id, phone, (
-               SELECT message_id FROM messages AS m
-               WHERE m.org_id = v.org_id AND m.phone = v.phone AND m.campaign_id = v.campaign_id
-                 AND kind = 'initial' LIMIT 1) AS message_id
+    SELECT campaign_id, conversation_id AS item_id, phone, {initial} AS message_id
     FROM conversations AS v
     WHERE org_id = $1 AND ($2::text IS NULL OR campaign_id = $2)
       AND ($3::text IS NULL OR sender_id = $3)
@@ -53,13 +54,11 @@ _TEXT = """
     WHERE org_id = $1 AND message_id = $2 AND kind IN ('initial', 'reply')
 """
 _TALK = """
-    SELECT campaign_id, conversation_id AS item_id, phone, (
-               SELECT message_id FROM messages AS m
-               WHERE m.org_id = v.org_id AND m.phone = v.phone AND m.campaign_id = v.campaign_id
-                 AND kind = 'initial' LIMIT 1) AS message_id
+    SELECT campaign_id, conversation_id AS item_id, phone, {initial} AS message_id
     FROM conversations AS v WHERE org_id = $1 AND conversation_id = $2
 """
-# What is shown of them; the last words are the contact's own, or else those to them.
+# What is shown of them, each found by its key: under row-level security a computed one
+# (coalesce(this, that)) is taken for a filter, and the whole table is read.
 _SHOWN = """
     WITH page AS MATERIALIZED ({page})
     SELECT page.campaign_id, page.item_id, page.phone, page.message_id, m.status, m.text,
@@ -72,12 +71,18 @@ _SHOWN = """
             ORDER BY received_at DESC LIMIT 1) AS last_received
     FROM page
     JOIN campaigns AS c ON c.org_id = $1 AND c.campaign_id = page.campaign_id
-    LEFT JOIN messages AS m ON m.org_id = $1 AND m.campaign_id = page.campaign_id
-                               AND m.message_id = page.message_id
-    LEFT JOIN conversations AS v ON v.org_id = $1 AND v.campaign_id = page.campaign_id
-                                    AND v.phone = page.phone
-    LEFT JOIN contacts AS k ON k.org_id = $1 AND k.contact_list_id = c.contact_list_id
-                               AND k.contact_id = coalesce(m.contact_id, v.contact_id)
+    LEFT JOIN LATERAL (
+        SELECT status, text, contact_id, sender_id FROM messages
+        WHERE org_id = $1 AND campaign_id = page.campaign_id AND message_id = page.message_id
+        LIMIT 1) AS m ON true
+    LEFT JOIN LATERAL (
+        SELECT conversation_id, sender_id, waiting, last_received_at FROM conversations
+        WHERE org_id = $1 AND campaign_id = page.campaign_id AND phone = page.phone
+        LIMIT 1) AS v ON true
+    LEFT JOIN LATERAL (
+        SELECT first_name, last_name, fields FROM contacts
+        WHERE org_id = $1 AND contact_list_id = c.contact_list_id AND contact_id = m.contact_id
+        LIMIT 1) AS k ON true
     ORDER BY page.campaign_id DESC, page.item_id DESC
 """
 
@@ -96,16 +101,15 @@ async def talks(
 ) -> Sequence[Record]:
     """Contacts who have answered; `waiting` for an answer or not, None: either."""
     kind = {None: "true", True: "waiting", False: "NOT waiting"}[waiting]
-    return await tx.sql.fetch(
-        _SHOWN.format(page=_TALKS.format(kind=kind)), *_parameters(org_id, part)
-    )
+    found = _TALKS.format(initial=_INITIAL, kind=kind)
+    return await tx.sql.fetch(_SHOWN.format(page=found), *_parameters(org_id, part))
 
 
 async def everything(
     tx: Transaction, org_id: str, part: Part, statuses: Sequence[Status]
 ) -> Sequence[Record]:
     """All contacts of the campaigns, and the numbers in no list that wrote to them."""
-    strangers = _TALKS.format(kind="contact_id IS NULL")
+    strangers = _TALKS.format(initial="NULL", kind="contact_id IS NULL")
     return await tx.sql.fetch(
         _SHOWN.format(page=_PART.format(found=f"{_TEXTS} UNION ALL ({strangers})")),
         *_parameters(org_id, part),
@@ -121,7 +125,9 @@ async def text(tx: Transaction, org_id: str, message_id: str) -> Record | None:
 
 async def talk(tx: Transaction, org_id: str, conversation_id: str) -> Record | None:
     """One conversation with its contact, as lists show it."""
-    return await tx.sql.fetchrow(_SHOWN.format(page=_TALK), org_id, conversation_id)
+    return await tx.sql.fetchrow(
+        _SHOWN.format(page=_TALK.format(initial=_INITIAL)), org_id, conversation_id
+    )
 
 
 def _parameters(org_id: str, part: Part) -> tuple[object, ...]:
