@@ -121,12 +121,12 @@ async def add(
             INSERT INTO rows_left_out (org_id, contact_list_id, line, what, field, reason)
             SELECT $1, $2, file.line, CASE WHEN gone THEN 'opted out' ELSE 'duplicate' END, 'phone',
                    CASE WHEN gone THEN 'the contact has opted out'
-                        ELSE 'the number of line ' || coalesce(first.line, earlier.line) END
-            FROM file
-            LEFT JOIN fresh AS first ON first.phone = file.phone
-            LEFT JOIN contacts AS earlier
-                   ON earlier.org_id = $1 AND earlier.contact_list_id = $2
-                      AND earlier.phone = file.phone
+                        -- Looked for row by row: a join could read the whole list for each chunk.
+                        ELSE 'the number of line ' || coalesce(first.line, (
+                            SELECT line FROM contacts AS earlier
+                            WHERE earlier.org_id = $1 AND earlier.contact_list_id = $2
+                              AND earlier.phone = file.phone)) END
+            FROM file LEFT JOIN fresh AS first ON first.phone = file.phone
             WHERE first.line IS DISTINCT FROM file.line
             RETURNING what
         )
