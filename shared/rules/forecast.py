@@ -21,6 +21,9 @@ REACH = timedelta(days=60)
 SAFETY = 0.98
 """An end is called safe where it saves all though the minutes let out no more than this share."""
 
+TRIES = 30
+"""So many ends are tried at most; two or three are, where few campaigns end one after another."""
+
 
 @dataclass(frozen=True, slots=True)
 class BucketSeen:
@@ -61,7 +64,8 @@ class Load:
 
     `texts` counts them by their segments. Among equals the load with the earlier `queued_at` goes
     first. `paused`: nothing of it goes until somebody says so (paused, held, no number yet), which
-    the forecast takes to be never. Nothing goes before `not_before` (None: now).
+    the forecast takes to be never. Nothing goes before `not_before` (None: now). `ranks_until`: it
+    has the place in the order of a campaign whose window ends then (None: of its own window's end).
     """
 
     campaign_id: str
@@ -75,6 +79,7 @@ class Load:
     queued_at: datetime
     paused: bool = False
     not_before: datetime | None = None
+    ranks_until: datetime | None = None
 
     @property
     def count(self) -> int:
@@ -172,21 +177,29 @@ def safe_end(
     reach: timedelta = REACH,
 ) -> datetime | None:
     """The earliest end of a campaign's window, no earlier than the present one, that saves all of
-    its initials, to the minute; None: none within reach does."""
+    its initials, to the minute; None: none within reach does.
+
+    A later end also lets campaigns go first that end before it, so that it may have to be later
+    still. It has a reserve, see SAFETY. `loads` are the organization's, as for `forecast`.
+    """
     buckets = list(buckets)
-    mine = [one for one in loads if (one.campaign_id, one.kind) == (campaign_id, "initial")]
-    if not mine:
-        return None
-    window = mine[0].window
-    later = [
-        one.window.closes_at
-        for one in loads
-        if one.campaign_id != campaign_id and one.window.closes_at > window.closes_at
-    ]
-    for end in [window.closes_at, *sorted(set(later)), now + reach]:
-        safe = _saving(now, buckets, loads, campaign_id, end, reach)
-        if safe is not None:
-            return max(safe, window.closes_at)
+    mine = [one for one in loads if _is_of(one, campaign_id)]
+    if not any(one.count for one in mine):
+        return mine[0].window.closes_at if mine else None
+    carriers = {one.carrier for one in mine}
+    loads = [one for one in loads if one.carrier in carriers]
+    end = mine[0].window.closes_at
+    for _ in range(TRIES):
+        if _saves(now, buckets, loads, campaign_id, end, reach):
+            return end
+        last = _last(now, buckets, loads, campaign_id, end, reach)
+        if last is None:
+            return None
+        # A whole minute, and not the one in whose last moment nothing is claimed any more.
+        minute = (last + timedelta(seconds=1)).replace(second=0, microsecond=0)
+        end = max(minute, end.replace(second=0, microsecond=0)) + timedelta(minutes=1)
+        if end > now + reach:
+            break
     return None
 
 
@@ -205,7 +218,25 @@ def expected_at(
     return outlook.finishes_at if outlook.sent == ahead + 1 else None
 
 
-def _saving(
+def _is_of(load: Load, campaign_id: str) -> bool:
+    return load.campaign_id == campaign_id and load.kind == "initial"
+
+
+def _saves(
+    now: datetime,
+    buckets: Sequence[Bucket],
+    loads: Sequence[Load],
+    campaign_id: str,
+    end: datetime,
+    reach: timedelta,
+) -> bool:
+    """Whether no initial of the campaign fails with its window's end then."""
+    ended = [_ending(one, end) if _is_of(one, campaign_id) else one for one in loads]
+    outlooks = forecast(now, buckets, ended, reach=reach).outlooks
+    return not any(one.failing or one.waiting for one in outlooks if _is_of(one.load, campaign_id))
+
+
+def _last(
     now: datetime,
     buckets: Sequence[Bucket],
     loads: Sequence[Load],
@@ -213,23 +244,25 @@ def _saving(
     end: datetime,
     reach: timedelta,
 ) -> datetime | None:
-    """The earliest end up to this one, with the campaign's place in the order that this one gives
-    it; None: with it some fail."""
-    moved = [
-        replace(one, window=Window(one.window.opens_at, max(end, one.window.closes_at)))
-        if one.campaign_id == campaign_id
-        else one
+    """When the campaign's last initial goes, if its window never ends, but it has the place in the
+    order that this end gives it; None: not within reach."""
+    far = now + reach
+    if any(one.window.opens_at >= far for one in loads if _is_of(one, campaign_id)):
+        return None
+    ranked = [
+        replace(_ending(one, far), ranks_until=end) if _is_of(one, campaign_id) else one
         for one in loads
     ]
-    outlooks = [
-        one
-        for one in forecast(now, buckets, moved, reach=reach, share=SAFETY).outlooks
-        if one.load.campaign_id == campaign_id and one.load.kind == "initial"
-    ]
-    if any(one.failing or one.waiting for one in outlooks):
+    outlooks = forecast(now, buckets, ranked, reach=reach, share=SAFETY).outlooks
+    mine = [one for one in outlooks if _is_of(one.load, campaign_id)]
+    if any(one.failing or one.waiting for one in mine):
         return None
-    last = max((one.finishes_at for one in outlooks if one.finishes_at), default=now)
-    return last.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    return max((one.finishes_at for one in mine if one.finishes_at is not None), default=now)
+
+
+def _ending(load: Load, end: datetime) -> Load:
+    opens_at = min(load.window.opens_at, end - timedelta(microseconds=1))
+    return replace(load, window=Window(opens_at, end))
 
 
 def _play(
@@ -243,7 +276,8 @@ def _play(
     lanes = [
         Lane(
             one.use_case_id, one.kind, one.channel, one.texts, one.window, one.hours,
-            one.queued_at, not_before=one.not_before, paused=one.paused,
+            one.queued_at, not_before=one.not_before, ranks_until=one.ranks_until,
+            paused=one.paused,
         )
         for one in loads
     ]  # fmt: skip

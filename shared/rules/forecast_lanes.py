@@ -168,6 +168,7 @@ class Lane:
         queued_at: datetime,
         *,
         not_before: datetime | None = None,
+        ranks_until: datetime | None = None,
         paused: bool = False,
     ) -> None:
         self.use_case_id = use_case_id
@@ -178,6 +179,7 @@ class Lane:
         self.hours = hours
         self.queued_at = queued_at
         self.not_before = not_before
+        self.ranks_until = ranks_until
         self.paused = paused
         self.count = 0
         self.left = 0.0
@@ -231,7 +233,13 @@ class Lane:
         """What goes before what."""
         if self.kind == "reply":
             return (False, inf, self.queued_at)
-        last = last_sendable_at(self.window, self.hours)
+        until = self.ranks_until
+        if until is None:
+            last = last_sendable_at(self.window, self.hours)
+        elif until > self.window.opens_at:
+            last = last_sendable_at(Window(self.window.opens_at, until), self.hours)
+        else:
+            last = until
         return (True, last.timestamp() if last else inf, self.queued_at)
 
     @property

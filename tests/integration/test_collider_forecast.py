@@ -50,7 +50,7 @@ async def test_the_forecast_is_within_two_hundredths_of_the_engine(
         found = [*wrong.faults(), *wrong_live.faults()]
         assert not found, "\n".join(found)
         assert wrong.checked > 2 * len(cases)
-        assert wrong_live.checked > len(cases) // 2
+        assert wrong_live.checked > len(cases) // 4
 
 
 class _Check:
