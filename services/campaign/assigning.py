@@ -241,7 +241,7 @@ async def take_back_from(
     await senders.looked_at(tx, idle)
     for one, texts in sorted(freed.items(), key=lambda item: item[0].person_id):
         await audit.add(
-            tx, caller or Caller(one.org_id, "", "stranger", "", ""), "texts taken back",
+            tx, caller or Caller(one.org_id, "", "service", "", ""), "texts taken back",
             one.campaign_id, before={"person_id": one.person_id}, after={"unassigned": texts},
         )  # fmt: skip
     return sum(freed.values())

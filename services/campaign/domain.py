@@ -11,7 +11,8 @@ from shared.rules.hours import (
     Window,
 )
 
-Role = Literal["operator", "admin", "sender", "stranger"]
+# A stranger asks without a token; what the service does by itself is by nobody.
+Role = Literal["operator", "admin", "sender", "stranger", "service"]
 State = Literal["draft", "active", "archived"]
 Stage = Literal["draft", "active", "paused", "archived"]
 Carrier = Literal["att", "tmobile", "verizon", "other"]

@@ -263,6 +263,8 @@ async def test_a_batch_that_lies_untouched_is_taken_back(office: Desk) -> None:
     await take_back(office.database)
     assert await numbers_of(acme, campaign_id, sue, sam) == [0, 0]
     assert (await acme.details(campaign_id))["counts"] == {"queued": 1, "unassigned": 9}
+    trail = await office.good("GET", "/audit?act=texts%20taken%20back", acme.admin)
+    assert {(one["role"], one["person_id"]) for one in trail["items"]} == {("service", "")}
     taken = [act for act in await acts(office, campaign_id) if act[0] == "texts taken back"]
     assert taken == [
         ("texts taken back", {"person_id": sam.person_id}, {"unassigned": 5}),

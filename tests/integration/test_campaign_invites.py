@@ -100,13 +100,14 @@ async def test_a_replaced_link_leads_nowhere_and_the_new_one_does(office: Desk) 
     assert (await office.call("GET", old)).status == 410
 
 
-async def test_two_admins_who_turn_it_on_at_once_get_one_link(office: Desk) -> None:
+async def test_admins_who_turn_it_on_at_once_get_one_link(office: Desk) -> None:
     acme = await office.organization()
-    campaign_id = await acme.launch()
-    shown = await asyncio.gather(
-        *(office.good("PUT", f"/campaigns/{campaign_id}/invite", acme.admin) for _ in range(6))
-    )
-    assert len({one["path"] for one in shown}) == 1
+    for _ in range(3):
+        path = f"/campaigns/{await acme.launch()}/invite"
+        # As many connections as there are requests, or they come one after the other.
+        await asyncio.gather(*(office.good("GET", path, acme.admin) for _ in range(6)))
+        shown = await asyncio.gather(*(office.good("PUT", path, acme.admin) for _ in range(6)))
+        assert len({one["path"] for one in shown}) == 1
 
 
 async def test_an_archived_campaigns_link_is_gone(office: Desk) -> None:
