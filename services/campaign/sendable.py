@@ -28,8 +28,8 @@ _FOR_GOOD: dict[Status, str] = {
         "It can no longer be sent from this campaign."
     ),
     "campaign closed": (
-        "The campaign was archived before this message could go. "
-        "It can no longer be sent from this campaign."
+        "The campaign was archived, or a clone of it has taken over the contact, before this "
+        "message could go. It can no longer be sent from this campaign."
     ),
     "opted out": "The contact has opted out.",
 }
