@@ -61,7 +61,9 @@ async def sample(tx: Transaction, org_id: str, contact_list_id: str) -> Sequence
     From places at even distances between its first and last number: numbers say nothing of names,
     as the order of a file may.
     """
-    return await tx.sql.fetch(
+    # Of a list that nobody has analyzed yet the planner reads and sorts all, for each place anew.
+    await tx.sql.execute("SET LOCAL enable_sort = off")
+    found = await tx.sql.fetch(
         """
         WITH ends AS (
             SELECT substr((SELECT phone FROM contacts WHERE org_id = $1 AND contact_list_id = $2
@@ -80,6 +82,8 @@ async def sample(tx: Transaction, org_id: str, contact_list_id: str) -> Sequence
         org_id,
         contact_list_id,
     )
+    await tx.sql.execute("SET LOCAL enable_sort = on")
+    return found
 
 
 async def take_over(tx: Transaction, clone: Campaign, of: str, at: datetime) -> int:
@@ -90,27 +94,34 @@ async def take_over(tx: Transaction, clone: Campaign, of: str, at: datetime) -> 
     later finds nothing to send. So nobody gets both, whatever becomes of the two campaigns.
     """
     await tx.sql.execute(f"SET LOCAL statement_timeout = '{LAUNCH_S}s'")
+    # Locked in one order first: clicks that are under way are waited for, and the second statement
+    # sees what they have left. Each reads the campaign's texts once, whatever the planner knows.
+    await tx.sql.execute(
+        """
+        SELECT FROM messages
+        WHERE org_id = $1 AND campaign_id = $2 AND kind = 'initial'
+          AND status IN ('unassigned', 'assigned', 'skipped')
+        ORDER BY message_id FOR NO KEY UPDATE
+        """,
+        clone.org_id,
+        of,
+        timeout=LAUNCH_S + 5,
+    )
     status = await tx.sql.execute(
         """
-        WITH untexted AS MATERIALIZED (
-            SELECT message_id FROM messages AS o
-            WHERE org_id = $1 AND campaign_id = $2 AND kind = 'initial' AND taken_by IS NULL
-              AND (queued_at IS NULL
-                   OR sent_at IS NULL AND status IN ('sending failed', 'campaign closed'))
-              AND NOT EXISTS (
-                  SELECT FROM opt_outs AS q WHERE q.org_id = $1 AND q.phone = o.phone AND q.stands)
-            ORDER BY message_id FOR NO KEY UPDATE OF o)
-        UPDATE messages AS m SET
+        UPDATE messages AS o SET
             taken_by = $3,
-            status = CASE WHEN m.rank < $4 THEN 'campaign closed' ELSE m.status END,
+            status = CASE WHEN rank < $4 THEN 'campaign closed' ELSE status END,
             rank = $4,
-            status_at = CASE WHEN m.rank < $4 THEN $5 ELSE m.status_at END,
-            failed_at = CASE WHEN m.rank < $4 THEN $5 ELSE m.failed_at END,
-            reason = CASE WHEN m.rank < $4 THEN 'a clone of the campaign texts this contact'
-                          ELSE m.reason END
-        -- Not a join: of a table that nobody has analyzed yet, that reads all for each.
-        WHERE m.org_id = $1 AND m.campaign_id = $2
-          AND m.message_id = ANY(ARRAY(SELECT message_id FROM untexted))
+            status_at = CASE WHEN rank < $4 THEN $5 ELSE status_at END,
+            failed_at = CASE WHEN rank < $4 THEN $5 ELSE failed_at END,
+            reason = CASE WHEN rank < $4 THEN 'a clone of the campaign texts this contact'
+                          ELSE reason END
+        WHERE org_id = $1 AND campaign_id = $2 AND kind = 'initial' AND taken_by IS NULL
+          AND (queued_at IS NULL
+               OR sent_at IS NULL AND status IN ('sending failed', 'campaign closed'))
+          AND NOT EXISTS (
+              SELECT FROM opt_outs AS q WHERE q.org_id = $1 AND q.phone = o.phone AND q.stands)
         """,
         clone.org_id,
         of,
@@ -129,8 +140,8 @@ async def make_initials(
 
     They are split evenly among the senders, in turns; without any they are unassigned. A message's
     id is the launch's with its place in the list behind: in one statement, and in order. Of the
-    untexted a clone texts those whom it has taken over. What was learned of a contact's carrier
-    when they were texted counts before the list's word.
+    untexted a clone texts those whom it has taken over. A contact's carrier is what was learned of
+    it when they were texted.
     """
     audience = campaign.audience
     await tx.sql.execute(f"SET LOCAL statement_timeout = '{LAUNCH_S}s'")
@@ -147,11 +158,7 @@ async def make_initials(
                 SELECT phone, contact_id, carrier FROM contacts
                 WHERE org_id = $1 AND contact_list_id = $7 AND $8::text IS NULL
                 UNION ALL
-                SELECT o.phone, o.contact_id, coalesce(o.carrier, (
-                           SELECT c.carrier FROM contacts AS c
-                           WHERE c.org_id = $1 AND c.contact_list_id = $7
-                             AND c.contact_id = o.contact_id))
-                FROM messages AS o
+                SELECT o.phone, o.contact_id, o.carrier FROM messages AS o
                 WHERE o.org_id = $1 AND o.campaign_id = $8 AND o.kind = 'initial'
                   AND (NOT $9 OR o.taken_by = $2)
                   AND ($10::boolean IS NULL OR $10 = EXISTS (

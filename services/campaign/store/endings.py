@@ -79,28 +79,31 @@ async def end_unsent(tx: Transaction, ending: Ending, at: datetime, *, most: int
     Read along the primary key, each text once: those that were ended are not walked again. A
     sender's click that is under way is waited for, and looked at as it left the text.
     """
-    last = await tx.sql.fetchval(
+    rows = await tx.sql.fetch(
         """
-        WITH unsent AS MATERIALIZED (
-            SELECT message_id FROM messages
-            WHERE org_id = $1 AND campaign_id = $2 AND message_id > $3
-              AND status IN ('unassigned', 'assigned', 'skipped')
-            ORDER BY message_id LIMIT $4 FOR NO KEY UPDATE
-        ), ended AS (
-            UPDATE messages AS m SET status = 'campaign closed', rank = $5, status_at = $6,
-                                     failed_at = $6, reason = 'the campaign was archived'
-            -- Not a join: of a table that nobody has analyzed yet, that reads all for each.
-            WHERE m.org_id = $1 AND m.campaign_id = $2
-              AND m.message_id = ANY(ARRAY(SELECT message_id FROM unsent)))
-        SELECT max(message_id) FROM unsent HAVING count(*) = $4
+        SELECT message_id FROM messages
+        WHERE org_id = $1 AND campaign_id = $2 AND message_id > $3
+          AND status IN ('unassigned', 'assigned', 'skipped')
+        ORDER BY message_id LIMIT $4 FOR NO KEY UPDATE
         """,
         ending.org_id,
         ending.campaign_id,
         ending.ended_up_to,
         most,
+    )
+    await tx.sql.execute(
+        """
+        UPDATE messages SET status = 'campaign closed', rank = $4, status_at = $5, failed_at = $5,
+                            reason = 'the campaign was archived'
+        WHERE org_id = $1 AND campaign_id = $2 AND message_id = ANY($3::text[])
+        """,
+        ending.org_id,
+        ending.campaign_id,
+        [row["message_id"] for row in rows],
         RANKS["campaign closed"],
         at,
     )
+    last = rows[-1]["message_id"] if len(rows) == most else None
     await tx.sql.execute(
         """
         UPDATE campaigns SET ended_up_to = coalesce($3, ended_up_to),
