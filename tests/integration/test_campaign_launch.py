@@ -99,9 +99,10 @@ async def test_a_removed_senders_texts_are_unassigned_again(office: Desk) -> Non
 
 async def test_who_has_opted_out_gets_no_initial(office: Desk) -> None:
     acme = await office.organization()
+    contact_list_id = await acme.contacts()
     for phone in ("+13032000003", "+13032000007"):
         await office.hear(ContactOptedOut(org_id=acme.org_id, phone=phone, opted_out_at=NOON))
-    details = await acme.details(await acme.launch())
+    details = await acme.details(await acme.launch(contact_list_id=contact_list_id))
     assert details["counts"] == {"unassigned": 8}
 
 
