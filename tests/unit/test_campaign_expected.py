@@ -47,9 +47,9 @@ def campaign(window: Window = WINDOW, **state: datetime | None) -> Campaign:
     )
 
 
-def bucket(backlog: int, *, per_minute: int = 100, **seen: int) -> Bucket:
+def bucket(backlog: int, *, per_minute: int = 100) -> Bucket:
     limits = Limits("", per_minute, "message", per_minute, None)
-    return Bucket("tmobile", {"": limits}, BucketSeen(NOON, backlog, room=0, **seen))
+    return Bucket("tmobile", {"": limits}, BucketSeen(NOON, backlog, room=0))
 
 
 def test_what_waits_before_a_text_is_said_in_words() -> None:
