@@ -3,6 +3,7 @@
 from functools import partial
 
 from services.campaign.api.app import create_app
+from services.campaign.forecasting import look_ahead
 from services.campaign.handlers import HANDLERS
 from services.campaign.settings import CampaignSettings
 from services.campaign.store.scope import API_ROLE
@@ -29,6 +30,7 @@ def main() -> None:
         runtime.work("take back", partial(take_back, runtime.database), idle_s=5)
         runtime.work("end archived", partial(end_archived, runtime.database), idle_s=0.5)
         runtime.work("clear uploads", partial(clear_uploads, runtime.database), idle_s=60)
+        runtime.work("look ahead", partial(look_ahead, runtime.database), idle_s=1)
         runtime.work("ask for carriers", partial(ask_for_carriers, runtime.database), idle_s=1)
         runtime.work("forget answers", partial(forget_answers, runtime.database), idle_s=60)
         api = await runtime.enter(

@@ -13,7 +13,7 @@ from typing import Any
 
 from services.campaign import scripts
 from services.campaign.domain import Campaign, Carrier
-from services.campaign.store import buckets, forecasts
+from services.campaign.store import audiences, buckets, forecasts
 from shared.database import Database, Transaction
 from shared.events import Person, WindowAtRisk
 from shared.ids import id_from
@@ -28,8 +28,6 @@ from shared.rules.forecast import (
 from shared.rules.limits import CARRIERS, Limits
 from shared.rules.segments import segments_of
 
-SAMPLE = 200
-"""Contacts whose texts are measured, to know what all will measure."""
 APART = timedelta(minutes=1)
 """How often a running campaign is looked at."""
 LARGE: tuple[Carrier, ...] = ("att", "tmobile", "verizon")
@@ -69,14 +67,19 @@ async def gather(tx: Transaction, org_id: str, looked_at: Sequence[Campaign]) ->
     now = await tx.now()
     unsent = await forecasts.unsent(tx, org_id, mine)
     for draft in [one for one in looked_at if one.state == "draft"]:
-        unsent[draft.campaign_id] = await forecasts.contacts_by_carrier(tx, draft)
+        unsent[draft.campaign_id] = (
+            await forecasts.contacts_by_carrier(tx, draft)
+            if draft.audience is None
+            else await audiences.by_carrier(tx, draft, draft.audience)
+        )
     loads: list[Load] = []
     for row in await forecasts.queued(tx, org_id):
         # What is left of an archived campaign's goes nowhere.
         if (campaign := running.get(row["campaign_id"])) is not None:
             loads += _queued(campaign, row, is_looked_at=campaign.campaign_id in mine)
     for campaign in looked_at:
-        sizes = _sizes(campaign, await forecasts.sample(tx, campaign, most=SAMPLE))
+        sample = await audiences.sample(tx, org_id, campaign.plan.contact_list_id)
+        sizes = _sizes(campaign, sample)
         loads += _unsent(campaign, unsent.get(campaign.campaign_id, {}), sizes, now)
     return Material(
         now,
@@ -233,14 +236,10 @@ def _sizes(campaign: Campaign, sample: Iterable[Any]) -> Mapping[int, int]:
     """How many of the sampled contacts' texts have so many segments."""
     plan = campaign.plan
     sizes = Counter(
-        segments_of(plan.channel, scripts.render(plan.script, _values(row))) for row in sample
+        segments_of(plan.channel, scripts.render(plan.script, scripts.values_of(row)))
+        for row in sample
     )
     return sizes or {1: 1}
-
-
-def _values(row: Any) -> dict[str, str]:
-    names = {name: row[name] for name in ("first_name", "last_name", "phone")}
-    return {**names, **row["fields"]}
 
 
 def shared_out(whole: int, shares: Mapping[Any, int]) -> dict[Any, int]:

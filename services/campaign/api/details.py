@@ -272,6 +272,7 @@ async def _audience(tx: Transaction, campaign: Campaign) -> AudienceShown | None
     if audience is None:
         return None
     draft = campaign.state == "draft"
+    found = await audiences.by_carrier(tx, campaign, audience) if draft else {}
     return AudienceShown(
         campaign_id=audience.of,
         untexted=audience.untexted,
@@ -279,7 +280,7 @@ async def _audience(tx: Transaction, campaign: Campaign) -> AudienceShown | None
         statuses=list(audience.statuses),
         codes=list(audience.codes),
         tags=list(audience.tags),
-        matching=await audiences.matching(tx, campaign, audience) if draft else None,
+        matching=sum(found.values()) if draft else None,
     )
 
 

@@ -12,15 +12,17 @@ from shared.database import Transaction
 LAUNCH_S = 180
 
 
-async def matching(tx: Transaction, campaign: Campaign, audience: Audience) -> int:
-    """How many contacts of another campaign a launch would text now.
+async def by_carrier(
+    tx: Transaction, campaign: Campaign, audience: Audience
+) -> dict[str | None, int]:
+    """How many contacts of another campaign a launch would text now, by carrier.
 
     Untexted are those to whom nothing was sent there: never clicked, or ended before it could go.
     Whom a clone has taken over already is that clone's.
     """
-    count = await tx.sql.fetchval(
+    rows = await tx.sql.fetch(
         """
-        SELECT count(*) FROM messages AS o
+        SELECT carrier, count(*) AS texts FROM messages AS o
         WHERE o.org_id = $1 AND o.campaign_id = $2 AND o.kind = 'initial'
           AND (NOT $3 OR o.taken_by IS NULL AND (
               o.queued_at IS NULL
@@ -36,12 +38,12 @@ async def matching(tx: Transaction, campaign: Campaign, audience: Audience) -> i
                 AND t.tag = ANY($7)))
           AND NOT EXISTS (
               SELECT FROM opt_outs AS q WHERE q.org_id = $1 AND q.phone = o.phone AND q.stands)
+        GROUP BY carrier
         """,
         campaign.org_id,
         *_conditions(audience),
     )
-    assert isinstance(count, int)
-    return count
+    return {row["carrier"]: row["texts"] for row in rows}
 
 
 def _conditions(audience: Audience) -> tuple[object, ...]:

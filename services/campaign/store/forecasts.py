@@ -138,19 +138,6 @@ async def launcher(tx: Transaction, campaign: Campaign) -> Record | None:
     )
 
 
-async def sample(tx: Transaction, campaign: Campaign, *, most: int) -> Sequence[Record]:
-    """Some contacts of a campaign's list, for what its texts will measure."""
-    return await tx.sql.fetch(
-        """
-        SELECT phone, first_name, last_name, fields FROM contacts
-        WHERE org_id = $1 AND contact_list_id = $2 ORDER BY contact_id LIMIT $3
-        """,
-        campaign.org_id,
-        campaign.plan.contact_list_id,
-        most,
-    )
-
-
 async def contacts_by_carrier(tx: Transaction, campaign: Campaign) -> dict[str | None, int]:
     """Whom a draft would text, by carrier."""
     rows = await tx.sql.fetch(
