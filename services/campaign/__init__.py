@@ -1,12 +1,13 @@
 """The campaign service: what operators, admins and senders do, over HTTP.
 
 Owns   organizations, limits, use cases, people and tokens, contacts, campaigns, assignments,
-       conversations.
+       conversations, the audit trail.
 Hears  NumberPurchased, CarrierAnswered, NumberProvisioned, MessageSent, MessageDelivered,
        MessageFailed, MessageUnclear, MessageReceived, ContactOptedOut, ContactOptedIn,
-       CampaignHeld, BucketState, NumberReleased.
-Does   shows what came of each campaign, number and text; says when a window has closed.
+       CampaignHeld, BucketState, NumberReleased, CarriersFound.
+Does   shows what came of each campaign, number and text; says when a window has closed, or will
+       close too early; takes untouched texts back; ends what archives leave.
 Tells  LimitsChanged, UseCaseRegistered, CampaignLaunched, WindowChanged, WindowClosed,
        CampaignPaused, CampaignResumed, CampaignArchived, QueueWithdrawn, UnclearSettled,
-       MessageQueued.
+       MessageQueued, ContactOptedOut, WindowAtRisk, CarriersAsked.
 """
