@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from shared.fields import Carrier, Channel, Kind
 from shared.rules.hours import Hours, Window
-from shared.rules.limits import CAUTIOUS, ORGANIZATION, Limits, applying
+from shared.rules.limits import ORGANIZATION, Limits
 
 LOS_ANGELES, NEW_YORK = "America/Los_Angeles", "America/New_York"
 CARRIERS: tuple[Carrier, ...] = ("att", "tmobile", "verizon", "other")
@@ -66,26 +66,6 @@ class Case:
     @property
     def carriers(self) -> list[Carrier]:
         return list(dict.fromkeys(batch.carrier for batch in self.batches))
-
-    def tick_s(self, carrier: Carrier) -> float:
-        """The longest that one text takes there: a forecast is no finer than that."""
-        told = self.limits.get(carrier, {})
-        ticks = [0.0]
-        mine = [batch for batch in self.batches if batch.carrier == carrier]
-        for batch in mine:
-            for limits in applying(batch.campaign.use_case_id, told, CAUTIOUS[carrier]):
-                per_minute = limits.per_minute(batch.channel)
-                costs = [
-                    cost
-                    for other in mine
-                    if other.channel == batch.channel
-                    for size in set(other.segments)
-                    if (cost := limits.cost(batch.channel, size)) <= (per_minute or 0)
-                ]
-                if per_minute and costs:
-                    own = max(limits.cost(batch.channel, size) for size in batch.segments)
-                    ticks.append(60.5 * min(own, per_minute) / (per_minute + 1 - max(costs)))
-        return max(ticks)
 
 
 def draw(seed: int, now: datetime) -> Case:
@@ -171,7 +151,7 @@ class _Drawing:
             opens = f"{minute + timedelta(minutes=dice.choice((2, 3))):%H:%M}"
         if closes < "00:10" or opens > "23:50":
             opens, closes = "00:00", "24:00"
-        ends = dice.choice((0.5, 1, 2, 4, 24 * 60, 40 * 60, 72 * 60))
+        ends = dice.choice((1, 2, 3, 4, 24 * 60, 40 * 60, 72 * 60))
         seconds = 60 * ends * dice.uniform(0.7, 1.1)
         starts = timedelta(seconds=dice.choice((0, 0, 0, 20)))
         number = f"+1{(212, 310, 415)[index]}555{self.seed % 10_000:04d}"
@@ -179,7 +159,7 @@ class _Drawing:
             f"campaign-{self.seed}-{index}",
             use_case_id,
             number,
-            Window(self.now + starts, self.now + timedelta(seconds=max(25.0, seconds))),
+            Window(self.now + starts, self.now + timedelta(seconds=max(LATER_S + 50.0, seconds))),
             Hours.parse(opens, closes, zone),
             pause=dice.choices(("none", "for a while", "for good"), (90, 6, 4))[0],
         )

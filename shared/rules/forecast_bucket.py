@@ -58,7 +58,8 @@ class BucketRun:
             self._day(own).left = float(day_left)
         minute = self._minute(own, "sms")
         if minute is not None and room is not None:
-            minute.tell(room)
+            # It is told rounded down.
+            minute.tell(room + 0.5)
 
     def know_left_today(self, segments: Mapping[str, int]) -> None:
         """So much have the days of these use cases left."""

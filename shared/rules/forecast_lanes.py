@@ -101,7 +101,9 @@ class Minute(Pace):
         if not self._largest:
             self._largest = 1
             self._set_leak()
-            self.stock = self._capacity if self._told is None else self._told
+            self.stock = self._capacity
+            if self._told is not None:
+                self.stock = min(self._told, max(self.stock, self._told // 1))
         if largest >= self._largest:
             self._largest, self._seen_s = largest, at_s
         elif at_s >= self._seen_s + REMEMBER_S:
