@@ -83,10 +83,10 @@ class _Check:
                 for one in outlook.carriers(campaign_id):
                     if not race.remembers(case, one.carrier, mine):
                         ends = [
-                            other.finishes_at
+                            other.finishes_at or self.at
                             for near in (outlook, *beside)
                             for other in near.carriers(campaign_id)
-                            if other.carrier == one.carrier and other.finishes_at is not None
+                            if other.carrier == one.carrier
                         ]
                         self.found.append((case, (campaign_id, one.carrier), one, ends))
 
@@ -109,8 +109,8 @@ class _Check:
             found.append(f"more than {texts:.1f} texts off")
         if said.refused != real.refused:
             found.append("others are refused")
-        # Of what fails in part, the end is the window's.
-        if said.finishes_at is not None and real.last_sent_at and said.sent == real.sent:
+        # Where some fail, it finishes with the window.
+        if said.finishes_at and real.last_sent_at and not said.failing and not real.failed:
             real_s = (real.last_sent_at - self.at).total_seconds()
             slack = timedelta(seconds=max(WITHIN * real_s, SHORT_S))
             if not min(ends) - slack <= real.last_sent_at <= max(ends) + slack:
