@@ -143,7 +143,7 @@ async def record_answers(tx: Transaction, events: Sequence[CarrierAnswered]) -> 
 
 async def record_provisioning(tx: Transaction, events: Sequence[NumberProvisioned]) -> None:
     """The last word of provisioning, carrier by carrier; when it is complete, what waited for that
-    may go, also after a failure."""
+    may go, also after a failure. A campaign that has no number sends from none."""
     words = []
     for event in events:
         for carrier in REGISTRARS:
@@ -152,7 +152,7 @@ async def record_provisioning(tx: Transaction, events: Sequence[NumberProvisione
                 key = (event.org_id, event.campaign_id, carrier)
                 words.append(Word(key, said.state, said.at, event.number))
     await numbers.lock(tx, _numbers(events))
-    await holds.let_go(tx, [event for event in events if event.outcome == "complete"])
+    await holds.settle(tx, events)
     await holds.hear(tx, words)
 
 

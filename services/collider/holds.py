@@ -31,25 +31,33 @@ class Word:
     """None: none was bought."""
 
 
-async def let_go(tx: Transaction, events: Sequence[NumberProvisioned]) -> None:
-    """All carriers know these campaigns' numbers, which are locked: whatever waits on them for
-    just that may go."""
-    if not events:
+async def settle(tx: Transaction, events: Sequence[NumberProvisioned]) -> None:
+    """Provisioning has ended for these campaigns, whose numbers are locked. Where all carriers know
+    a number, whatever waits on it for just that may go; where there is none, nothing can."""
+    complete = [event for event in events if event.outcome == "complete"]
+    without = {
+        (event.org_id, event.campaign_id)
+        for event in events
+        if event.outcome == "failed" and event.number is None
+    }
+    if not complete and not without:
         return
     now = await tx.now()
     own = {}
     known = {}
-    for event in events:
+    for event in complete:
         states = (event.carriers.att, event.carriers.tmobile, event.carriers.verizon)
         at = min(now, max(one.at for one in states))
         own[event.org_id, event.campaign_id] = at
         if event.number is not None:
             known[event.org_id, event.number] = at
+    await campaigns.learn_no_numbers(tx, without)
     await campaigns.learn_provisioned(tx, own)
     others = await numbers.learn_provisioned(tx, known)
     # All that `hear` will want as well, so that they are locked in one order.
-    await lock_buckets(tx, {(org_id, carrier) for org_id, _ in own for carrier in CARRIERS})
-    await campaigns.reschedule(tx, {*own, *others})
+    orgs = {org_id for org_id, _ in own.keys() | without}
+    await lock_buckets(tx, {(org_id, carrier) for org_id in orgs for carrier in CARRIERS})
+    await campaigns.reschedule(tx, {*own, *others, *without})
 
 
 async def hear(tx: Transaction, words: Sequence[Word]) -> None:

@@ -35,7 +35,8 @@ async def learn_launches(tx: Transaction, events: Sequence[CampaignLaunched]) ->
         ON CONFLICT (org_id, campaign_id) DO UPDATE
         SET use_case_id = coalesce(known.use_case_id, excluded.use_case_id),
             launched_at = coalesce(known.launched_at, excluded.launched_at),
-            number = coalesce(known.number, excluded.number)
+            number = coalesce(known.number,
+                              CASE WHEN NOT known.has_no_number THEN excluded.number END)
         """,
         [
             (event.org_id, event.campaign_id, event.use_case_id, now, event.number)
@@ -169,6 +170,20 @@ async def learn_numbers(tx: Transaction, events: Sequence[NumberPurchased]) -> N
         ON CONFLICT (org_id, campaign_id) DO UPDATE SET number = excluded.number
         """,
         [(event.org_id, event.campaign_id, event.number) for event in events],
+    )
+
+
+async def learn_no_numbers(tx: Transaction, keys: Collection[CampaignKey]) -> None:
+    """Remember which campaigns have no number, and cannot have the one they were launched with."""
+    await tx.sql.execute(
+        """
+        INSERT INTO campaigns AS known (org_id, campaign_id, has_no_number)
+        SELECT org_id, campaign_id, true
+        FROM unnest($1::text[], $2::text[]) AS told (org_id, campaign_id)
+        ORDER BY org_id, campaign_id
+        ON CONFLICT (org_id, campaign_id) DO UPDATE SET number = NULL, has_no_number = true
+        """,
+        *columns(sorted(keys), 2),
     )
 
 

@@ -49,16 +49,20 @@ async def sharing(
 
 
 async def lend(tx: Transaction, campaigns: Mapping[CampaignKey, str]) -> None:
-    """Campaigns were launched with numbers, which are locked: where all carriers know one, they do
-    for its campaign, unless it was given back since."""
+    """Campaigns were launched with numbers, which are locked: what all carriers know for a campaign
+    on one, they know for these. After the last one's archive it leaves its use case, and they have
+    to confirm it anew."""
     await tx.sql.execute(
         """
-        UPDATE campaigns SET provisioned_at = numbers.provisioned_at
+        UPDATE campaigns SET provisioned_at = others.provisioned_at
         FROM unnest($1::text[], $2::text[], $3::text[]) AS lent (org_id, campaign_id, number)
-        JOIN numbers USING (org_id, number)
+        CROSS JOIN LATERAL (
+            SELECT min(others.provisioned_at) AS provisioned_at
+            FROM campaigns AS others JOIN numbers USING (org_id, number)
+            WHERE org_id = lent.org_id AND number = lent.number AND others.archived_at IS NULL
+              AND others.provisioned_at > coalesce(released_at, '-infinity')) AS others
         WHERE campaigns.org_id = lent.org_id AND campaigns.campaign_id = lent.campaign_id
           AND campaigns.provisioned_at IS NULL
-          AND numbers.provisioned_at > coalesce(numbers.released_at, '-infinity')
         """,
         *columns([(*key, number) for key, number in sorted(campaigns.items())], 3),
     )
