@@ -21,6 +21,7 @@ from shared.rules.forecast import (
     Bucket,
     BucketSeen,
     CarrierForecast,
+    Forecast,
     Load,
     forecast,
     safe_end,
@@ -92,11 +93,15 @@ async def gather(tx: Transaction, org_id: str, looked_at: Sequence[Campaign]) ->
     )
 
 
-def look(material: Material, campaign_id: str) -> CampaignForecast:
-    """What will become of one of the campaigns that the material was gathered for. Pure."""
-    found = forecast(material.now, material.buckets, material.loads)
-    carriers = found.carriers(campaign_id)
-    failing = found.failing(campaign_id)
+def look(material: Material, campaign_ids: Iterable[str]) -> dict[str, CampaignForecast]:
+    """What will become of campaigns that the material was gathered for. Pure."""
+    whole = forecast(material.now, material.buckets, material.loads)
+    return {campaign_id: _seen(material, whole, campaign_id) for campaign_id in campaign_ids}
+
+
+def _seen(material: Material, whole: Forecast, campaign_id: str) -> CampaignForecast:
+    carriers = whole.carriers(campaign_id)
+    failing = whole.failing(campaign_id)
     ends = [one.finishes_at for one in carriers if one.finishes_at is not None]
     return CampaignForecast(
         material.now,
@@ -119,9 +124,7 @@ async def look_ahead(database: Database) -> bool:
         if not due:
             return False
         material = await gather(tx, due[0].org_id, due)
-    found = await asyncio.to_thread(
-        lambda: {one.campaign_id: look(material, one.campaign_id) for one in due}
-    )
+    found = await asyncio.to_thread(look, material, [one.campaign_id for one in due])
     async with database.transaction() as tx:
         # In one order, so that two replicas cannot stand in each other's way.
         for campaign in sorted(due, key=lambda one: one.campaign_id):

@@ -51,7 +51,7 @@ async def show(call: Call) -> web.StreamResponse:
     async with call.transaction() as tx:
         campaign = await campaigns.get(tx, call.org_id, campaign_id)
         material = await forecasting.gather(tx, call.org_id, [campaign])
-    seen = await asyncio.to_thread(forecasting.look, material, campaign_id)
+    seen = (await asyncio.to_thread(forecasting.look, material, [campaign_id]))[campaign_id]
     return answer(
         Forecast(
             campaign_id=campaign_id,
