@@ -16,7 +16,7 @@ import time
 from typing import Any
 
 from deploy.local.children import ChildDied, Run, birth, raise_on_signals
-from deploy.local.first_steps import FirstSteps, prepare
+from deploy.local.first_steps import PROFILE, FirstSteps, prepare
 from deploy.local.platform import GRACE_S, Platform, interruptible
 from deploy.local.progress import say
 from deploy.local.servers import PrivateServers
@@ -107,7 +107,11 @@ async def _keep(servers: PrivateServers) -> int:
     for old in mail.glob("*.eml"):
         old.unlink()
     async with Platform(
-        database_url=servers.database_url, amqp_url=servers.amqp_url, mail=mail
+        database_url=servers.database_url,
+        amqp_url=servers.amqp_url,
+        # So that a use case that names no profile, as in docs/api.md, gets a number and answers.
+        settings={"provisioner": {"SLUICE_TELNYX_PROFILE_ID": PROFILE}},
+        mail=mail,
     ) as platform:
         first_steps = await prepare(platform, str(mail))
         _write_record(first_steps)
