@@ -7,7 +7,15 @@ from asyncpg import Record
 from services.campaign import scripts
 from services.campaign.domain import Caller, Campaign, Refused, check_words
 from services.campaign.sendable import why_replies_first
-from services.campaign.store import audit, campaigns, canned, contacts, conversations, tags
+from services.campaign.store import (
+    audit,
+    campaigns,
+    canned,
+    contacts,
+    conversations,
+    senders,
+    tags,
+)
 from services.campaign.store.canned import CannedResponse
 from shared.database import Transaction
 from shared.events import ContactOptedOut
@@ -40,7 +48,7 @@ async def canned_for(tx: Transaction, org_id: str, talk: Record) -> list[CannedR
 
 async def tag(tx: Transaction, caller: Caller, contact: Record, word: str) -> list[str]:
     """Put a tag on the contact of a text or a conversation; all that they have now there."""
-    check_partner(caller, contact["sender_id"])
+    await check_partner(tx, caller, contact)
     place = (caller.org_id, contact["campaign_id"], contact["phone"])
     await tags.put_on(tx, *place, word, tagged_by=caller.person_id, at=await tx.now())
     return await tags.of_contact(tx, *place)
@@ -48,7 +56,7 @@ async def tag(tx: Transaction, caller: Caller, contact: Record, word: str) -> li
 
 async def untag(tx: Transaction, caller: Caller, contact: Record, word: str) -> list[str]:
     """Take a tag off the contact of a text or a conversation; those that they have still."""
-    check_partner(caller, contact["sender_id"])
+    await check_partner(tx, caller, contact)
     place = (caller.org_id, contact["campaign_id"], contact["phone"])
     await tags.take_off(tx, *place, word)
     return await tags.of_contact(tx, *place)
@@ -60,7 +68,7 @@ async def opt_out(tx: Transaction, caller: Caller, contact: Record) -> int:
     Holds here at once, and is told; how many unsent texts to them were withdrawn. They want none
     already: no news.
     """
-    check_partner(caller, contact["sender_id"])
+    await check_partner(tx, caller, contact)
     phone = contact["phone"]
     news = await conversations.opt_out_now(tx, caller.org_id, phone, await tx.now())
     if news is None:
@@ -82,7 +90,16 @@ async def replies_first(tx: Transaction, caller: Caller, campaign: Campaign) -> 
     return why_replies_first(waiting, over)
 
 
-def check_partner(caller: Caller, sender_id: str) -> None:
-    """Raise Refused unless the contact is the caller's; admins may join in with any."""
-    if caller.role == "sender" and sender_id != caller.person_id:
+async def check_partner(tx: Transaction, caller: Caller, contact: Record) -> None:
+    """Raise Refused unless the contact of a text or a conversation is the caller's; admins may join
+    in with any.
+
+    Texts that are out keep the name of who sent them: whoever was taken off the campaign has no
+    say over their contacts any more.
+    """
+    if caller.role != "sender":
+        return
+    if contact["sender_id"] != caller.person_id:
         raise Refused("forbidden", "The contact is somebody else's")
+    if not await senders.is_sender(tx, caller.org_id, contact["campaign_id"], caller.person_id):
+        raise Refused("forbidden", "You are not a sender of this campaign")

@@ -181,7 +181,7 @@ async def reply(
 ) -> Queued:
     """Queue an answer; replies are bound by open hours, never by the window."""
     conversation = await conversations.hold(tx, caller.org_id, conversation_id)
-    check_partner(caller, conversation["sender_id"])
+    await check_partner(tx, caller, conversation)
     campaign = campaigns.of_row(conversation)
     check_active(campaign.state)
     now = await tx.now()

@@ -216,7 +216,7 @@ async def show(call: Call) -> web.StreamResponse:
         row = await inbox.talk(tx, org_id, call.id("conversation_id"))
         if row is None:
             raise Refused("missing", "There is no such conversation")
-        messenger.check_partner(call.caller, row["sender_id"])
+        await messenger.check_partner(tx, call.caller, row)
         texts = await store.texts(tx, org_id, row["campaign_id"], row["phone"])
         canned = await messenger.canned_for(tx, org_id, row)
         tagged = await tags.of_contact(tx, org_id, row["campaign_id"], row["phone"])

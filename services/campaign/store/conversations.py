@@ -19,6 +19,7 @@ async def receive(tx: Transaction, events: Sequence[MessageReceived]) -> None:
     theirs when an admin joins in; where they were taken off, it is their heir's. It waits for an
     answer, unless the contact wants no more texts.
     """
+    await _hold_texters(tx, events)
     await tx.sql.execute(
         """
         WITH told AS (
@@ -73,6 +74,25 @@ async def receive(tx: Transaction, events: Sequence[MessageReceived]) -> None:
         ],
         [event.text for event in events],
         [new_id() for _ in events],
+    )
+
+
+async def _hold_texters(tx: Transaction, events: Sequence[MessageReceived]) -> None:
+    """Hold the senders who texted these contacts: one who is being taken off is waited for, and is
+    gone in the next statement; one who is taken off from now on leaves these talks as well."""
+    await tx.sql.execute(
+        """
+        SELECT FROM campaign_senders AS s
+        JOIN (SELECT DISTINCT m.org_id, m.campaign_id, m.sender_id
+              FROM unnest($1::text[], $2::text[], $3::text[]) AS e (org_id, campaign_id, phone)
+              JOIN messages AS m USING (org_id, campaign_id, phone)) AS texted
+          ON s.org_id = texted.org_id AND s.campaign_id = texted.campaign_id
+             AND s.person_id = texted.sender_id
+        ORDER BY s.org_id, s.campaign_id, s.person_id FOR KEY SHARE OF s
+        """,
+        [event.org_id for event in events],
+        [event.campaign_id for event in events],
+        [event.sender for event in events],
     )
 
 
