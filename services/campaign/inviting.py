@@ -91,6 +91,7 @@ async def opened(tx: Transaction, caller: Caller, secret: str) -> Invitation:
     """Where a link leads. Raises Refused when it leads nowhere (gone, where it once did), and for
     people of other organizations."""
     invite = await _presented(tx, secret)
+    _check_on(invite)
     async with scope.within(tx, invite.org_id):
         return await _invitation(tx, caller, invite)
 
@@ -111,6 +112,8 @@ async def join(
     """
     invite = await _presented(tx, secret)
     async with scope.within(tx, invite.org_id):
+        # Held: once it is off, nobody joins any more.
+        _check_on(await invites.hold(tx, invite))
         invitation = await _invitation(tx, caller, invite)
         issued = None
         if caller.role == "stranger":
@@ -132,11 +135,14 @@ async def _presented(tx: Transaction, secret: str) -> Invite:
     invite = await invites.presented(tx, tokens.digest(secret))
     if invite is None:
         raise Refused("missing", "There is no such invite link")
+    return invite
+
+
+def _check_on(invite: Invite) -> None:
     if invite.replaced_at is not None:
         raise Refused("gone", "This invite link was replaced: ask for the new one")
     if not invite.enabled:
         raise Refused("gone", "This invite link is turned off: ask who gave it to you")
-    return invite
 
 
 async def _invitation(tx: Transaction, caller: Caller, invite: Invite) -> Invitation:

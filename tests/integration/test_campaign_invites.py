@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from services.campaign import inviting
+from services.campaign.domain import Caller
 from shared.database import Database
 from tests.campaign_desk import Desk, Organization, Reply, desk
 
@@ -108,6 +110,20 @@ async def test_admins_who_turn_it_on_at_once_get_one_link(office: Desk) -> None:
         await asyncio.gather(*(office.good("GET", path, acme.admin) for _ in range(6)))
         shown = await asyncio.gather(*(office.good("PUT", path, acme.admin) for _ in range(6)))
         assert len({one["path"] for one in shown}) == 1
+
+
+async def test_once_the_link_is_turned_off_nobody_joins_any_more(office: Desk) -> None:
+    acme = await office.organization()
+    sue = await acme.sender()
+    campaign_id = await acme.launch()
+    link = await link_of(acme, campaign_id)
+    admin = Caller(acme.org_id, "a", "admin", "Ada", "ada@example.org")
+    async with office.database.transaction() as tx:
+        await inviting.turn(tx, admin, campaign_id, enabled=False)
+        joining = asyncio.create_task(office.call("POST", link, sue.token))
+        await asyncio.sleep(0.3)
+    assert (await joining).status == 410
+    assert await sender_ids(acme, campaign_id) == []
 
 
 async def test_an_archived_campaigns_link_is_gone(office: Desk) -> None:

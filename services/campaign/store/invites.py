@@ -50,6 +50,21 @@ async def presented(tx: Transaction, digest: bytes) -> Invite | None:
     )
 
 
+async def hold(tx: Transaction, invite: Invite) -> Invite:
+    """A link that was found, as it stands now, and until the end: nobody turns it off meanwhile."""
+    row = await tx.sql.fetchrow(
+        """
+        SELECT org_id, campaign_id, secret, enabled, made_at, replaced_at FROM invites
+        WHERE org_id = $1 AND campaign_id = $2 AND secret = $3 FOR SHARE
+        """,
+        invite.org_id,
+        invite.campaign_id,
+        invite.secret,
+    )
+    assert row is not None
+    return Invite(**row)
+
+
 def _invite(row: Record | None) -> Invite | None:
     return None if row is None else Invite(**row)
 
