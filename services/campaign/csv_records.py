@@ -18,6 +18,7 @@ RECORD_MOST_LINES = 20
 Encoding = Literal["utf-8", "windows-1252"]
 
 NOT_UTF8 = "not UTF-8: save the file as CSV UTF-8, or say ?encoding=windows-1252"
+NOT_CLOSED = "a quotation mark is not closed"
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # What other files begin with, by which people mistake them for a table.
@@ -77,8 +78,9 @@ class Records:
     """Cuts a file into records while it comes in. A quoted cell may hold line ends.
 
     The first record tells what stands between cells: commas, semicolons or tabs. A quotation mark
-    that is never closed spoils its own line only: after RECORD_MOST_LINES the lines after it are
-    read again as if it had not been there.
+    that is never closed spoils its own line only, if that: an inch mark is none. After
+    RECORD_MOST_LINES, or where several lines make no record, those after the first are read again
+    as if it had not been there.
     """
 
     def __init__(self, encoding: Encoding = "utf-8") -> None:
@@ -109,17 +111,22 @@ class Records:
         self._check_length(number, line)
         self._open.append((number, line))
         if sum(part.count(b'"') for _, part in self._open) % 2 == 0:
-            record, self._open = self._open, []
-            found = self._parse(record[0][0], b"\n".join(part for _, part in record))
+            found = self._parse(self._open[0][0], b"\n".join(part for _, part in self._open))
+            if found is not None and found.fault and len(self._open) > 1:
+                yield from self._give_up()
+                return
+            self._open = []
             if found is not None:
                 yield found
         elif len(self._open) >= RECORD_MOST_LINES:
             yield from self._give_up()
 
     def _give_up(self) -> Iterator[Record]:
-        (number, _), *rest = self._open
+        (number, first), *rest = self._open
         self._open = []
-        yield Record(number, (), "a quotation mark is not closed")
+        found = self._parse(number, first)
+        if found is not None:
+            yield found
         for again, line in rest:
             yield from self._take(again, line)
 
@@ -133,7 +140,7 @@ class Records:
         except UnicodeDecodeError:
             return Record(line, (), NOT_UTF8)
         except csv.Error as error:
-            return Record(line, (), str(error))
+            return Record(line, (), NOT_CLOSED if raw.count(b'"') % 2 else str(error))
         if "\x00" in text:
             return Record(line, (), "holds a NUL character")
         return Record(line, cells) if any(cell.strip() for cell in cells) else None

@@ -70,6 +70,27 @@ def test_a_quotation_mark_that_is_not_closed_spoils_its_own_line_only() -> None:
     assert len(found) == 60
 
 
+def test_two_quotation_marks_that_are_not_closed_swallow_no_row_between_them() -> None:
+    lines = ["phone,note", '2025550101,"first', "2025550102,b", '2025550103,"third', "2025550104,d"]
+    found = rows("\n".join(lines).encode())
+    bad = [row for row in found if isinstance(row, BadRow)]
+    assert bad == [BadRow(line, "", "a quotation mark is not closed") for line in (2, 4)]
+    good = [row.phone for row in found if isinstance(row, Contact)]
+    assert good == ["+12025550102", "+12025550104"]
+
+
+def test_an_inch_mark_is_a_character_like_any_other() -> None:
+    lines = [
+        "phone,note",
+        '2025550101,5" pipe',
+        "2025550102,b",
+        '2025550103,6" pipe',
+        "2025550104,",
+    ]
+    found = [row for row in rows("\n".join(lines).encode()) if isinstance(row, Contact)]
+    assert [row.fields["note"] for row in found] == ['5" pipe', "b", '6" pipe', ""]
+
+
 def test_a_row_that_is_not_utf8_is_a_bad_row() -> None:
     header, bad, good = read(b"phone,first_name\n+13032000001,Jos\xe9\n+13032000002,Al")
     columns = Columns.read(header)
