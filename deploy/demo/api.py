@@ -55,6 +55,10 @@ class Site:
         """PUT JSON, get JSON."""
         return json.loads(await self._call("PUT", path, json=body))
 
+    async def patch(self, path: str, **body: object) -> Any:
+        """PATCH JSON, get JSON."""
+        return json.loads(await self._call("PATCH", path, json=body))
+
     async def upload(self, path: str, table: bytes, **query: str) -> Any:
         """POST a CSV file."""
         return json.loads(

@@ -1,7 +1,7 @@
 """What an admin says of a campaign under way, the collider does: with real processes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,6 +14,7 @@ from deploy.local.platform import Platform
 from tests.engine import phone
 
 PER_MINUTE = 600
+PROFILE = "profile"
 CONTACTS = 250
 LEFT = 5
 """How many texts nobody clicks before the withdrawal."""
@@ -23,11 +24,23 @@ HOLDS_WITHIN = timedelta(seconds=1)
 class Campaign:
     """An active campaign on a platform of its own, with an admin, a sender and the judge."""
 
-    def __init__(self, admin: Site, sender: Site, sandbox: Site, campaign_id: str) -> None:
+    def __init__(
+        self, admin: Site, sender: Site, sender_id: str, sandbox: Site, campaign_id: str
+    ) -> None:
         self.admin = admin
         self.sender = sender
+        self.sender_id = sender_id
         self.sandbox = sandbox
         self.path = f"/campaigns/{campaign_id}"
+
+    async def launch(self, draft: Any) -> "Campaign":
+        """Launch another of the admin's campaigns, with the same sender."""
+        found = Campaign(
+            self.admin, self.sender, self.sender_id, self.sandbox, draft["campaign_id"]
+        )
+        await self.admin.post(f"{found.path}/senders", person_ids=[self.sender_id])
+        await self.admin.post(f"{found.path}/launch")
+        return found
 
     async def details(self) -> Any:
         return await self.admin.get(self.path)
@@ -56,18 +69,28 @@ async def until(look: Callable[[], Any], good: Callable[[Any], bool], within_s: 
 
 
 @asynccontextmanager
-async def campaign(database_url: str, amqp_url: str, prefix: str) -> AsyncIterator[Campaign]:
+async def campaign(
+    database_url: str,
+    amqp_url: str,
+    prefix: str,
+    settings: Mapping[str, Mapping[str, str]] | None = None,
+) -> AsyncIterator[Campaign]:
     async with (
         Platform(
             database_url=database_url,
             amqp_url=amqp_url,
             bus_prefix=prefix,
             services=("campaign", "provisioner", "collider"),
+            settings=settings,
         ) as platform,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as session,
     ):
         api = Site(session, f"{platform.url('campaign')}/api/v1")
         sandbox = Site(session, platform.url("sandbox"))
+        await sandbox.put(
+            f"/sandbox/messaging_profiles/{PROFILE}",
+            webhook_url=f"{platform.url('collider')}/webhooks/telnyx",
+        )
         operator = api.as_person(await platform.operator_token())
         yield await _launch(api, operator, sandbox)
 
@@ -82,7 +105,7 @@ async def _launch(api: Site, operator: Site, sandbox: Site) -> Campaign:
         f"{org}/use-cases",
         name="Votes",
         provider_campaign_id="C1",
-        messaging_profile_id="profile",
+        messaging_profile_id=PROFILE,
     )
     ada = await operator.post(f"{org}/people", name="Ada", email="ada@example.org", role="admin")
     admin = api.as_person(ada["token"])
@@ -104,9 +127,8 @@ async def _launch(api: Site, operator: Site, sandbox: Site) -> Campaign:
         # Noon where it is noon now: the test may run at any hour.
         hours={"opens": "1:00", "closes": "23:00", "time_zone": _zone_at_noon(now)},
     )
-    found = Campaign(admin, api.as_person(sue["token"]), sandbox, made["campaign_id"])
-    await admin.post(f"{found.path}/senders", person_ids=[sue["person_id"]])
-    await admin.post(f"{found.path}/launch")
+    anybody = Campaign(admin, api.as_person(sue["token"]), sue["person_id"], sandbox, "")
+    found = await anybody.launch(made)
     await until(found.details, lambda details: details["provisioning"]["status"] == "complete")
     return found
 

@@ -163,8 +163,10 @@ async def test_until_the_number_is_given_back_a_follow_up_can_take_it_back(offic
     await launched(office, acme, made)
     (told,) = await office.told_of(CampaignLaunched, made)
     assert told.number == NUMBER
-    assert (await acme.details(made))["provisioning"]["colour"] == "green"
-    # It was off its use case, and the carriers confirm it anew: the follow-up's flag says so.
+    # It is off its use case, and the carriers confirm it anew: the follow-up's flag says so.
+    shown = await acme.details(made)
+    assert (shown["number"], shown["provisioning"]["colour"]) == (NUMBER, "yellow")
+    assert {one["state"] for one in shown["provisioning"]["carriers"].values()} == {"pending"}
     await office.hear(
         NumberPurchased(
             org_id=acme.org_id, campaign_id=made, use_case_id=acme.use_case_id, number=NUMBER,

@@ -176,14 +176,20 @@ async def of_campaigns(
 ) -> dict[str, tuple[Number, Mapping[Carrier, CarrierAnswer]]]:
     """What was heard of each campaign's number.
 
-    Of a follow-up's number what was heard of its own launch with it, which may have taken it back
-    from its way to the provider; before that, what was heard of the campaign that bought it.
+    Of a follow-up's number what was heard of its own launch with it; before that, what was heard of
+    the campaign that bought it. But where none of the others on it is active it rests, perhaps off
+    its use case by now: then it is to be confirmed anew.
     """
     rows = await tx.sql.fetch(
         """
         SELECT asked, heard_of, number, purchased_at, outcome, reason, took_s, launched_at,
                CASE WHEN released_at >= coalesce(purchased_at, '-infinity') THEN released_at END
-                   AS released_at
+                   AS released_at,
+               number IS NOT NULL AND asked <> heard_of AND NOT EXISTS (
+                   SELECT FROM campaigns AS others
+                   WHERE others.org_id = $1 AND others.state = 'active'
+                     AND heard_of IN (others.campaign_id, others.number_of)
+                     AND others.campaign_id <> asked) AS rests
         FROM (
             SELECT asked, CASE WHEN EXISTS (
                        SELECT FROM numbers WHERE org_id = $1 AND campaign_id = asked)
@@ -198,21 +204,22 @@ async def of_campaigns(
         [campaign.campaign_id for campaign in campaigns],
         [campaign.buyer for campaign in campaigns],
     )
-    heard_of = [row["heard_of"] for row in rows]
     said = await tx.sql.fetch(
         """
         SELECT campaign_id, carrier, state, at, reason FROM carrier_answers
         WHERE org_id = $1 AND campaign_id = ANY($2::text[])
         """,
         org_id,
-        heard_of,
+        [row["heard_of"] for row in rows],
     )
     answers: dict[str, dict[Carrier, CarrierAnswer]] = {}
     for row in said:
         one = CarrierAnswer(row["state"], row["at"], row["reason"])
         answers.setdefault(row["campaign_id"], {})[row["carrier"]] = one
     return {
-        row["asked"]: (Number(*list(row.values())[2:]), answers.get(row["heard_of"], {}))
+        row["asked"]: (Number(number=row["number"], released_at=row["released_at"]), {})
+        if row["rests"]
+        else (Number(*list(row.values())[2:-1]), answers.get(row["heard_of"], {}))
         for row in rows
     }
 
