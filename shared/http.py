@@ -13,6 +13,13 @@ from shared.envelope import first_fault
 
 log = structlog.get_logger(__name__)
 
+# What aiohttp refuses before a handler sees it, in our words.
+_OURS = {
+    404: ("Not found", "there is no such path: mind a slash at its end, and empty ids"),
+    405: ("No such method", "the header Allow lists the methods of this path"),
+    413: ("Too large", "the body is larger than what is taken here"),
+}
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -35,7 +42,11 @@ class Problem(Exception):
             body["detail"] = self.detail
         if self.field is not None:
             body["field"] = self.field
-        return web.json_response(body, status=self.status, content_type="application/problem+json")
+        return web.Response(
+            body=f"{json.dumps(body)}\n".encode(),
+            status=self.status,
+            content_type="application/problem+json",
+        )
 
 
 @web.middleware
@@ -50,7 +61,8 @@ async def problems(
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        response = Problem(error.status, error.reason).response()
+        title, detail = _OURS.get(error.status, (error.reason, ""))
+        response = Problem(error.status, title, detail=detail).response()
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response

@@ -86,7 +86,6 @@ def why_replies_first(waiting: int, over: int | None) -> str | None:
     """
     if over is None or waiting <= over:
         return None
-    return (
-        f"Replies first: {waiting} contacts wait for your answer. "
-        f"There are initials again when no more than {over} do."
-    )
+    who = "1 contact waits" if waiting == 1 else f"{waiting} contacts wait"
+    until = "nobody does" if over == 0 else f"no more than {over} do"
+    return f"Replies first: {who} for your answer. There are initials again when {until}."

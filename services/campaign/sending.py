@@ -16,7 +16,7 @@ from services.campaign.domain import (
 )
 from services.campaign.expected import Expected, Text, expected
 from services.campaign.messenger import check_partner
-from services.campaign.sendable import why_replies_first
+from services.campaign.sendable import sendable, why_replies_first
 from services.campaign.store import campaigns, conversations, messages, numbers, outlooks, senders
 from services.campaign.store.messages import Held, Initial
 from services.campaign.window import why_no_initials
@@ -141,7 +141,7 @@ def _check_sendable(caller: Caller, held: Held, now: datetime) -> None:
         raise _opted_out()
     if status not in ("assigned", "unassigned"):
         raise Refused("conflict", f"The message cannot be sent again: it is {status}")
-    why = why_no_initials(held.campaign.state, plan.window, now)
+    why = sendable(status, held.campaign.state, plan.window, now, opted_out=False).warning
     if why is None and caller.role == "sender":
         why = why_replies_first(held.replies_due, plan.replies_first_over)
     if why is not None:

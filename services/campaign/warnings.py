@@ -67,7 +67,8 @@ def clone_warnings(original: Campaign, *, taken: int) -> list[str]:
         return [
             f"{name}, which it was cloned from, is not archived: contacts could be texted twice."
         ]
-    moved = f"{taken} contacts whom {name} had not texted are this campaign's now"
+    who = "1 contact whom" if taken == 1 else f"{taken} contacts whom"
+    moved = f"{who} {name} had not texted {'is' if taken == 1 else 'are'} this campaign's now"
     return [f"{moved}: archive {name} once this one is ready."]
 
 

@@ -13,6 +13,7 @@ from services.campaign.api.calls import (
     Answer,
     Body,
     Call,
+    Page,
     Route,
     answer,
 )
@@ -105,12 +106,12 @@ class AssignmentLine(Answer):
     self_assign: bool
     batch_size: int
     assigned: int
-    unassigned: bool
+    any_unassigned: bool
     waiting: int
 
 
-class Assignments(Answer):
-    """All campaigns that the caller sends for."""
+class Assignments(Page):
+    """All campaigns that the caller sends for, on one page."""
 
     items: list[AssignmentLine]
 
@@ -141,7 +142,7 @@ async def show_all(call: Call) -> web.StreamResponse:
 
 
 def _counts(row: Any) -> dict[str, Any]:
-    return {name: row[name] for name in ("assigned", "unassigned", "waiting")}
+    return {name: row[name] for name in ("assigned", "any_unassigned", "waiting")}
 
 
 async def assign_batch(call: Call) -> web.StreamResponse:

@@ -17,7 +17,7 @@ from services.campaign.api.calls import (
     answer,
     page_of,
 )
-from services.campaign.api.fields import Name, Time
+from services.campaign.api.fields import DateOrTime, Name
 from services.campaign.domain import Role
 from services.campaign.store import audit as store
 from services.campaign.store import organizations
@@ -30,8 +30,8 @@ class AuditQuery(PageQuery):
     subject_id: Id | None = None
     act: Name | None = None
     person_id: Id | None = None
-    since: Time | None = Field(None, alias="from")
-    until: Time | None = Field(None, alias="to")
+    since: DateOrTime | None = Field(None, alias="from")
+    until: DateOrTime | None = Field(None, alias="to")
 
 
 class Act(Answer):

@@ -1,15 +1,16 @@
 """One request: who asks, what they may, and what they sent, checked before anything is done."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import KW_ONLY, dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from services.campaign.api.faults import first_fault
+from services.campaign.api.fields import Cursor
 from services.campaign.domain import Caller, Refused, Role
 from services.campaign.settings import CampaignSettings
 from services.campaign.store import scope
@@ -46,7 +47,7 @@ class Body(BaseModel):
 class PageQuery(Body):
     """Which part of a list: so many, after the `next` of the page before."""
 
-    after: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{0,200}$")] = ""
+    after: Cursor = ""
     limit: Annotated[int, Field(ge=1, le=PAGE_MOST)] = PAGE
 
 
@@ -132,6 +133,22 @@ class Call:
         assert model is self.route.asks, "the route says what it asks"
         return _valid(model, dict(self.request.query))
 
+    async def refuse_unasked(self) -> None:
+        """Raise Problem for a parameter or a field where the route takes none: passed over, it
+        would be believed to have been done."""
+        # A link that is shared has parameters hung on by mailers.
+        if self.route.asks is None and self.route.roles != STRANGERS:
+            _none_of(self.request.query)
+        if self.route.takes is None and not self.route.streams and self.request.body_exists:
+            _none_of((await body_as(self.request, Json)).root)
+
+
+def _none_of(values: Any) -> None:
+    if isinstance(values, Mapping) and values:
+        raise Problem(
+            422, "A field is not valid", detail="there is no such field", field=next(iter(values))
+        )
+
 
 def _valid(model: type[Model], values: dict[str, Any]) -> Model:
     try:
@@ -174,7 +191,8 @@ def answer(body: BaseModel, *, status: int = 200, location: str | None = None) -
     """An answer in JSON; `location`: where the thing is that was made, below the API's base."""
     headers = {} if location is None else {"Location": BASE + location}
     return web.Response(
-        body=body.model_dump_json(by_alias=True).encode(),
+        # With a line's end, so that a shell's prompt does not stand behind it.
+        body=f"{body.model_dump_json(by_alias=True)}\n".encode(),
         status=status,
         content_type="application/json",
         headers=headers,

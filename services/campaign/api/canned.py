@@ -6,7 +6,7 @@ from aiohttp import web
 from pydantic import Field
 
 from services.campaign import messenger
-from services.campaign.api.calls import ADMINS, Answer, Body, Call, Route, answer
+from services.campaign.api.calls import ADMINS, Answer, Body, Call, Page, Route, answer
 from services.campaign.api.fields import Name
 from services.campaign.store import campaigns, canned
 from services.campaign.store.canned import CannedResponse
@@ -33,8 +33,8 @@ class CannedShown(Answer):
     text: str
 
 
-class CannedResponses(Answer):
-    """All of a campaign's, in order."""
+class CannedResponses(Page):
+    """All of a campaign's, in order, on one page."""
 
     campaign_id: str
     items: list[CannedShown]

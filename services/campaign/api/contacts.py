@@ -36,6 +36,7 @@ from shared.ids import id_from, new_id
 
 CHUNK_BYTES = 128 * 1024
 NOT_A_TABLE = ("application/json", "multipart/", "application/vnd.openxmlformats", "image/")
+THE_FILE = "the CSV file is the body itself, of type text/csv: curl --data-binary @contacts.csv"
 
 LeftOutFor = Literal["bad", "duplicate", "opted out"]
 
@@ -127,7 +128,7 @@ async def upload(call: Call) -> web.StreamResponse:
     asked = call.query(UploadQuery)
     key = repeats.key_of(call.request, call.caller)
     if call.request.content_type.startswith(NOT_A_TABLE):
-        raise Problem(415, "Send the file itself", detail="curl --data-binary @contacts.csv")
+        raise Problem(415, "Send the file itself", detail=THE_FILE)
     org_id, caller = call.org_id, call.caller
     contact_list_id = (
         new_id() if key is None else id_from("contact list", org_id, caller.person_id, key)

@@ -23,6 +23,10 @@ _TITLE = {
     "gone": "Gone",
 }
 
+_NO_TOKEN = "send Authorization: Bearer TOKEN"
+_NO_GOOD_TOKEN = "this token is not known, was revoked, or its time is up"
+_WHOSE = {"operator": "an operator's", "admin": "an admin's", "sender": "a sender's"}
+
 
 def endpoint(
     route: Route, database: Database, settings: CampaignSettings
@@ -36,14 +40,12 @@ def endpoint(
         # Bound for what is logged of this request; the next one on its connection binds its own.
         structlog.contextvars.bind_contextvars(org_id=caller.org_id if caller else None)
         if caller is None:
-            answer = Problem(401, "Who is asking?", detail="send Authorization: Bearer TOKEN")
-            response = answer.response()
+            why = _NO_TOKEN if _token(request) == "" else _NO_GOOD_TOKEN
+            response = Problem(401, "Who is asking?", detail=why).response()
             response.headers["WWW-Authenticate"] = "Bearer"
             return response
         if caller.role not in route.roles:
-            raise Problem(
-                403, "Not for you", detail=f"this is not for a token of role {caller.role}"
-            )
+            raise Problem(403, "Not for you", detail=_for_whom(route, caller))
         try:
             return await _answer(Call(request, route, caller, database, settings))
         except Refused as refused:
@@ -57,7 +59,13 @@ def endpoint(
     return handle
 
 
+def _for_whom(route: Route, caller: Caller) -> str:
+    those = " and ".join(f"{role}s" for role in sorted(route.roles))
+    return f"this is for {those}, and the token is {_WHOSE[caller.role]}"
+
+
 async def _answer(call: Call) -> web.StreamResponse:
+    await call.refuse_unasked()
     if call.route.method == "POST" and not call.route.streams:
         key = repeats.key_of(call.request, call.caller)
         if key is not None:

@@ -1,50 +1,24 @@
 """Texts as CSV files: of a campaign, or of all."""
 
-import re
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self
 
 from aiohttp import web
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
 from services.campaign.api.calls import ADMINS, Body, Call, Route
 from services.campaign.api.csv_files import PAGE_ROWS, send_csv
+from services.campaign.api.fields import DateOrTime
 from services.campaign.domain import Refused
 from services.campaign.export_rows import COLUMNS, exported
 from services.campaign.store import campaigns
 from services.campaign.store import exports as store
-from shared.fields import Instant
 
 CAMPAIGNS_AT_ONCE = 100
 _OURS = ("message_id", "campaign_id", "direction", "kind", "channel", "phone", "carrier", "status")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}.*")
 _EARLIEST = datetime(1, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
-
-
-def _midnight(value: Any) -> Any:
-    if isinstance(value, str) and _DATE.fullmatch(value):
-        return f"{value}T00:00:00Z"
-    # A bare number would be read as seconds since 1970.
-    if not isinstance(value, str) or _TIME.fullmatch(value) is None:
-        raise ValueError("must be a date, such as 2026-10-20, or a time with its offset")
-    return value
-
-
-DateOrTime = Annotated[
-    Instant,
-    BeforeValidator(_midnight),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "format": "date"},
-                {"type": "string", "format": "date-time"},
-            ]
-        }
-    ),
-]
 
 
 class ExportQuery(Body):

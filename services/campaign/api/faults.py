@@ -5,8 +5,8 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from services.campaign.api.fields import NOT_A_TIME
-from shared.fields import AreaCode, Id, Url
+from services.campaign.api.fields import NOT_A_TIME, Cursor, Tag
+from shared.fields import AreaCode, Id, Phone, Url
 
 
 def _pattern(kind: Any) -> str:
@@ -18,6 +18,14 @@ _SHAPES: Mapping[str, str] = {
     _pattern(Id): "must be an id: 1 to 64 ASCII characters without a space",
     _pattern(AreaCode): "must be an area code: three digits, the first of them 2 to 9",
     _pattern(Url): "must be an http or https address of at most 2000 ASCII characters",
+    _pattern(Phone): "must be a phone number with + and the country's code, such as +13032000001",
+    _pattern(Tag): "must be small letters, digits and hyphens, at most 40, no hyphen first",
+    _pattern(Cursor): "must be the next of the page before",
+}
+# A library's words, said like ours.
+_THEIRS = {
+    "Value error, ": "",
+    "value is not a valid email address: ": "not a valid e-mail address: ",
 }
 
 _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
@@ -57,7 +65,12 @@ def first_fault(error: ValidationError) -> tuple[str, str]:
     faults = error.errors(include_url=False, include_input=False)
     fault = next((one for one in faults if one["type"] == "extra_forbidden"), faults[0])
     words = _WORDS.get(fault["type"])
-    reason = (
-        fault["msg"].removeprefix("Value error, ") if words is None else words(fault.get("ctx", {}))
-    )
+    reason = _ours(fault["msg"]) if words is None else words(fault.get("ctx", {}))
     return ".".join(str(part) for part in fault["loc"]), reason
+
+
+def _ours(reason: str) -> str:
+    for theirs, ours in _THEIRS.items():
+        if reason.startswith(theirs):
+            return ours + reason.removeprefix(theirs)
+    return reason

@@ -29,6 +29,8 @@ from services.campaign.store import campaigns
 from services.campaign.store import invites as store
 from services.campaign.store.invites import Invite
 
+_NOWHERE = {"gone": 410, "missing": 404}
+
 
 class InviteShown(Answer):
     """A campaign's invite link. `url` is what to share; null where the service was not told its
@@ -124,8 +126,8 @@ async def look(call: Call) -> web.StreamResponse:
         async with call.transaction() as tx:
             found = await inviting.opened(tx, call.caller, call.id("secret"))
     except Refused as refused:
-        if as_page and refused.kind == "gone":
-            return _page(status=410, why=refused.reason)
+        if as_page and refused.kind in _NOWHERE:
+            return _page(status=_NOWHERE[refused.kind], why=refused.reason)
         raise
     shown = Invitation(
         organization=found.organization,

@@ -123,7 +123,7 @@ class Buckets(Page):
 
 
 async def put(call: Call) -> web.StreamResponse:
-    """Set the limits with a carrier, and tell."""
+    """Set the limits with a carrier."""
     org_id, carrier = call.org_id, _carrier(call)
     wanted = await call.body(NewLimits)
     state = wanted.whole(carrier)

@@ -203,13 +203,11 @@ def _content(gives: type[Answer] | str, names: Any) -> dict[str, Any]:
 def _refusals(route: Route) -> list[int]:
     found = {401, 503}
     if route.roles != STRANGERS:
-        found |= {403, 404}
+        found |= {403, 404, 422}
     elif "{" in route.path:
         found |= {403, 404, 410}
     if route.method != "GET":
-        found |= {409, 422}
-    if route.takes is not None:
-        found |= {400, 413}
+        found |= {400, 409, 413, 422}
     if route.asks is not None:
         found.add(422)
     if route.streams:

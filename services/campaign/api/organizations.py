@@ -166,7 +166,7 @@ async def _edit(call: Call) -> web.StreamResponse:
 
 
 async def register_use_case(call: Call) -> web.StreamResponse:
-    """A new use case of an organization, and tell."""
+    """Register a use case of an organization."""
     org_id, use_case_id = call.org_id, new_id()
     wanted = await call.body(NewUseCase)
     async with call.transaction() as tx:

@@ -38,7 +38,7 @@ def routes(described: Sequence[Route]) -> tuple[Route, ...]:
         Route("GET", "/docs", STRANGERS, docs, gives="html"),
     )
     api = document([*described, *made])
-    description, shown = json.dumps(api).encode(), page(api)
+    description, shown = f"{json.dumps(api)}\n".encode(), page(api)
     return made
 
 

@@ -1,11 +1,9 @@
 """Tags: an organization's list of them, and who has which."""
 
 from datetime import datetime
-from typing import Annotated
 
 from aiohttp import web
 from asyncpg import Record
-from pydantic import StringConstraints
 
 from services.campaign import messenger
 from services.campaign.api.calls import (
@@ -20,11 +18,9 @@ from services.campaign.api.calls import (
     answer,
     page_of,
 )
+from services.campaign.api.fields import Tag
 from services.campaign.store import conversations, messages, tags
 from shared.database import Transaction
-
-# It stands in paths and queries as it is.
-Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 
 
 class NewTag(Body):
@@ -76,7 +72,8 @@ async def add(call: Call) -> web.StreamResponse:
     async with call.transaction() as tx:
         now = await tx.now()
         await tags.add(tx, call.org_id, wanted.tag, now)
-    return answer(TagShown(tag=wanted.tag, created_at=now), status=201)
+    shown = TagShown(tag=wanted.tag, created_at=now)
+    return answer(shown, status=201, location=f"/tags/{wanted.tag}")
 
 
 async def remove(call: Call) -> web.StreamResponse:

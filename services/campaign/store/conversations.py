@@ -248,7 +248,7 @@ async def texts(tx: Transaction, org_id: str, campaign_id: str, phone: str) -> S
         FROM messages
         WHERE org_id = $1 AND phone = $3 AND campaign_id = $2 AND queued_at IS NOT NULL
         UNION ALL
-        SELECT 'in', received_id, 'received', '', text, 'received', NULL, received_at
+        SELECT 'in', received_id, 'answer', '', text, 'received', NULL, received_at
         FROM received WHERE org_id = $1 AND campaign_id = $2 AND phone = $3
         ORDER BY at, direction DESC
         """,

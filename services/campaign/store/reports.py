@@ -108,7 +108,7 @@ async def work_of_sender(
                   AND sender_id = $3) AS assigned,
                EXISTS (SELECT FROM messages AS m
                        WHERE m.org_id = $1 AND m.campaign_id = c.campaign_id
-                         AND status = 'unassigned') AS unassigned,
+                         AND status = 'unassigned') AS any_unassigned,
                (SELECT count(*) FROM conversations AS v
                 WHERE v.org_id = $1 AND v.campaign_id = c.campaign_id AND v.sender_id = $3
                   AND waiting) AS waiting
