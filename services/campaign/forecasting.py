@@ -5,6 +5,7 @@ now, or when the window opens: what then does not go in time goes in no case.
 """
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,9 +41,16 @@ class Material:
 
     now: datetime
     buckets: tuple[Bucket, ...]
-    loads: tuple[Load, ...]
+    queued: tuple[Load, ...]
+    """Of all campaigns."""
+    unsent: Mapping[str, tuple[Load, ...]]
+    """Of each that is looked at: only its own stand in its way, others' may never be sent."""
     unknown: Mapping[str, int]
     """Texts of each campaign whose carrier nobody knows yet."""
+
+    def loads(self, campaign_id: str) -> tuple[Load, ...]:
+        """What a campaign's forecast is made of."""
+        return (*self.queued, *self.unsent.get(campaign_id, ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,42 +81,54 @@ async def gather(tx: Transaction, org_id: str, looked_at: Sequence[Campaign]) ->
             if draft.audience is None
             else await audiences.by_carrier(tx, draft, draft.audience)
         )
-    loads: list[Load] = []
+    queued: list[Load] = []
     for row in await forecasts.queued(tx, org_id):
         # What is left of an archived campaign's goes nowhere.
         if (campaign := running.get(row["campaign_id"])) is not None:
-            loads += _queued(campaign, row, is_looked_at=campaign.campaign_id in mine)
+            queued += _queued(campaign, row, is_looked_at=campaign.campaign_id in mine)
+    loads: dict[str, tuple[Load, ...]] = {}
     for campaign in looked_at:
         sample = await audiences.sample(tx, org_id, campaign.plan.contact_list_id)
-        sizes = _sizes(campaign, sample)
-        loads += _unsent(campaign, unsent.get(campaign.campaign_id, {}), sizes, now)
+        sizes, texts = _sizes(campaign, sample), unsent.get(campaign.campaign_id, {})
+        loads[campaign.campaign_id] = tuple(_unsent(campaign, texts, sizes, now))
     return Material(
         now,
         _buckets(
             await forecasts.limits(tx, org_id),
             await buckets.listed(tx, org_id, after="", most=len(CARRIERS)),
         ),
-        tuple(loads),
+        tuple(queued),
+        loads,
         {campaign_id: of_it.get(None, 0) for campaign_id, of_it in unsent.items()},
     )
 
 
-def look(material: Material, campaign_ids: Iterable[str]) -> dict[str, CampaignForecast]:
-    """What will become of campaigns that the material was gathered for. Pure."""
-    whole = forecast(material.now, material.buckets, material.loads)
-    return {campaign_id: _seen(material, whole, campaign_id) for campaign_id in campaign_ids}
+def look(material: Material, campaign_ids: Sequence[str]) -> dict[str, CampaignForecast]:
+    """What will become of campaigns that the material was gathered for. Pure.
+
+    Of several, one that fails nothing even if all are sent now fails nothing by itself: one
+    forecast tells so of most. When those finish, it says as of all together.
+    """
+    whole = None
+    if len(campaign_ids) > 1:
+        unsent = itertools.chain.from_iterable(material.unsent.values())
+        whole = forecast(material.now, material.buckets, (*material.queued, *unsent))
+    return {campaign_id: _seen(material, campaign_id, whole) for campaign_id in campaign_ids}
 
 
-def _seen(material: Material, whole: Forecast, campaign_id: str) -> CampaignForecast:
+def _seen(material: Material, campaign_id: str, whole: Forecast | None) -> CampaignForecast:
+    now, buckets, loads = material.now, material.buckets, material.loads(campaign_id)
+    if whole is None or whole.failing(campaign_id):
+        whole = forecast(now, buckets, loads)
     carriers = whole.carriers(campaign_id)
     failing = whole.failing(campaign_id)
     ends = [one.finishes_at for one in carriers if one.finishes_at is not None]
     return CampaignForecast(
-        material.now,
+        now,
         carriers,
         failing,
         max(ends, default=None),
-        safe_end(material.now, material.buckets, material.loads, campaign_id) if failing else None,
+        safe_end(now, buckets, loads, campaign_id) if failing else None,
         material.unknown.get(campaign_id, 0),
     )
 

@@ -1,8 +1,13 @@
 """The forecast, over HTTP: what the admin is told before the launch, and while it runs."""
 
+import asyncio
+import threading
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
+from services.campaign import forecasting
 from services.campaign.forecasting import look_ahead
 from shared.events import BucketState, WindowAtRisk
 from tests.campaign_desk import NEW_YORK, Desk, Organization
@@ -149,3 +154,54 @@ async def test_unknown_carriers_are_shared_out_as_the_known_ones(office: Desk) -
         "verizon": 15,
     }
     assert seen["unknown"] == 10
+
+
+async def test_an_archive_amid_a_look_is_the_last_that_is_heard_of_a_window(
+    office: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = await office.organization()
+    await limit(office, acme, "att", sms_per_minute=10)
+    now = office.clock.at
+    soon = {"opens_at": now.isoformat(), "closes_at": (now + timedelta(minutes=5)).isoformat()}
+    campaign_id = await acme.launch(contact_list_id=await acme.contacts(150), window=soon)
+    looks, looked, go_on = forecasting.look, threading.Event(), threading.Event()
+
+    def look_slowly(*args: Any) -> Any:
+        looked.set()
+        assert go_on.wait(10)
+        return looks(*args)
+
+    monkeypatch.setattr(forecasting, "look", look_slowly)
+    looking = asyncio.create_task(look_ahead(office.database))
+    assert await asyncio.to_thread(looked.wait, 10)
+    await office.good("POST", f"/campaigns/{campaign_id}/archive", acme.admin)
+    go_on.set()
+    await looking
+    assert await office.told_of(WindowAtRisk, campaign_id) == []
+    assert (await acme.details(campaign_id))["forecast"] is None
+
+
+async def test_an_archived_campaign_has_no_forecast(office: Desk) -> None:
+    acme = await office.organization()
+    campaign_id = await acme.launch()
+    await looked_ahead(office)
+    await office.good("POST", f"/campaigns/{campaign_id}/archive", acme.admin)
+    assert (await acme.details(campaign_id))["forecast"] is None
+    reply = await office.call("GET", f"/campaigns/{campaign_id}/forecast", acme.admin)
+    assert (reply.status, reply["detail"]) == (404, "It is archived: nothing of it goes any more")
+
+
+async def test_the_details_say_of_a_running_campaign_what_its_forecast_says(office: Desk) -> None:
+    """Whoever looks, and with whichever others: texts that nobody has sent are no queue."""
+    acme = await office.organization()
+    await limit(office, acme, "att", segments_per_day=100, day_zone="America/New_York")
+    now = office.clock.at
+    day = {"opens_at": now.isoformat(), "closes_at": (now + timedelta(hours=8)).isoformat()}
+    both = [
+        await acme.launch(contact_list_id=await acme.contacts(80, first=first), window=day)
+        for first in (0, 80)
+    ]
+    await looked_ahead(office)
+    for campaign_id in both:
+        seen = await office.good("GET", f"/campaigns/{campaign_id}/forecast", acme.admin)
+        assert (await acme.details(campaign_id))["forecast"]["failing"] == seen["failing"]

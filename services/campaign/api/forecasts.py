@@ -8,6 +8,7 @@ from aiohttp import web
 from services.campaign import forecasting
 from services.campaign.api.calls import ADMINS, Answer, Call, Route, answer
 from services.campaign.api.details import WindowShown
+from services.campaign.domain import Refused
 from services.campaign.store import campaigns
 
 
@@ -50,6 +51,8 @@ async def show(call: Call) -> web.StreamResponse:
     campaign_id = call.id("campaign_id")
     async with call.transaction() as tx:
         campaign = await campaigns.get(tx, call.org_id, campaign_id)
+        if campaign.state == "archived":
+            raise Refused("missing", "It is archived: nothing of it goes any more")
         material = await forecasting.gather(tx, call.org_id, [campaign])
     seen = (await asyncio.to_thread(forecasting.look, material, [campaign_id]))[campaign_id]
     return answer(

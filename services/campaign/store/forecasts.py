@@ -101,14 +101,16 @@ async def keep(
 ) -> bool:
     """Write a forecast down, of the window as it was looked at; whether that it is at risk is news.
 
-    Each revision's is news once. One that was edited meanwhile is left to the next look.
+    Each revision's is news once. One that was edited meanwhile is left to the next look, and one
+    that was archived is at no risk any more.
     """
     return bool(
         await tx.sql.fetchval(
             """
             WITH held AS MATERIALIZED (
                 SELECT org_id, campaign_id, risk_told_revision FROM campaigns
-                WHERE org_id = $1 AND campaign_id = $2 AND revision = $3 FOR NO KEY UPDATE)
+                WHERE org_id = $1 AND campaign_id = $2 AND revision = $3 AND state = 'active'
+                FOR NO KEY UPDATE)
             UPDATE campaigns AS c SET
                 failing = $4, safe_end_at = $5,
                 risk_told_revision = CASE WHEN $6 THEN $3 ELSE c.risk_told_revision END
@@ -154,12 +156,12 @@ async def contacts_by_carrier(tx: Transaction, campaign: Campaign) -> dict[str |
 
 
 async def risk(tx: Transaction, campaign: Campaign) -> Record | None:
-    """What was last forecast of a campaign's window as it stands; None: nothing yet."""
+    """What was last forecast of a running campaign's window as it stands; None: nothing yet."""
     return await tx.sql.fetchrow(
         """
         SELECT failing, safe_end_at, forecast_at FROM campaigns
-        WHERE org_id = $1 AND campaign_id = $2 AND forecast_at IS NOT NULL
-          AND forecast_revision = revision
+        WHERE org_id = $1 AND campaign_id = $2 AND state = 'active'
+          AND forecast_at IS NOT NULL AND forecast_revision = revision
         """,
         campaign.org_id,
         campaign.campaign_id,
