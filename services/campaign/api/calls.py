@@ -131,31 +131,34 @@ class Call:
     def query(self, model: type[Model]) -> Model:
         """The query string as a model. Raises Problem with the parameter."""
         assert model is self.route.asks, "the route says what it asks"
-        return _valid(model, dict(self.request.query))
+        return _valid(model, dict(self.request.query), "parameter")
 
     async def refuse_unasked(self) -> None:
         """Raise Problem for a parameter or a field where the route takes none: passed over, it
         would be believed to have been done."""
         # A link that is shared has parameters hung on by mailers.
         if self.route.asks is None and self.route.roles != STRANGERS:
-            _none_of(self.request.query)
+            _none_of(self.request.query, "parameter")
         if self.route.takes is None and not self.route.streams and self.request.body_exists:
             _none_of((await body_as(self.request, Json)).root)
 
 
-def _none_of(values: Any) -> None:
+def _none_of(values: Any, kind: str = "field") -> None:
     if isinstance(values, Mapping) and values:
         raise Problem(
-            422, "A field is not valid", detail="there is no such field", field=next(iter(values))
+            422,
+            f"A {kind} is not valid",
+            detail=f"there is no such {kind}",
+            field=next(iter(values)),
         )
 
 
-def _valid(model: type[Model], values: dict[str, Any]) -> Model:
+def _valid(model: type[Model], values: dict[str, Any], kind: str = "field") -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        field, reason = first_fault(error)
-        raise Problem(422, "A field is not valid", detail=reason, field=field) from None
+        field, reason = first_fault(error, kind)
+        raise Problem(422, f"A {kind} is not valid", detail=reason, field=field) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,8 @@ class Route:
     """One line of the API: who may ask it, what answers, what goes in and what comes out.
 
     `takes` is its body, `asks` its query, `gives` what a success holds, with `status`. With
-    `streams` the body is read piece by piece, and the handler sees to its Idempotency-Key.
+    `streams` the body is read piece by piece, and the handler sees to its Idempotency-Key. With
+    `pages` a browser, which says that it takes HTML, gets a page, also of what is refused.
     """
 
     method: str
@@ -176,6 +180,7 @@ class Route:
     takes: type[Body] | None = None
     asks: type[Body] | None = None
     streams: bool = False
+    pages: bool = False
 
 
 def page_of(rows: Sequence[Row], limit: int, cursor: Callable[[Row], str]) -> tuple[

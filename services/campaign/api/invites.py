@@ -198,6 +198,6 @@ ROUTES = (
     Route("PUT", OF_CAMPAIGN, ADMINS, turn_on, gives=InviteShown),
     Route("DELETE", OF_CAMPAIGN, ADMINS, turn_off, gives=InviteShown),
     Route("POST", OF_CAMPAIGN + "/replace", ADMINS, renew, gives=InviteShown),
-    Route("GET", "/invites/{secret}", STRANGERS, look, gives=Invitation),
+    Route("GET", "/invites/{secret}", STRANGERS, look, gives=Invitation, pages=True),
     Route("POST", "/invites/{secret}", STRANGERS, join, takes=Joining, gives=Joined),
 )

@@ -190,7 +190,11 @@ def _responses(route: Route, names: Any) -> dict[str, Any]:
         }
         for status in _refusals(route)
     }
-    return {str(route.status): good, **bad}
+    found = {str(route.status): good, **bad}
+    if route.pages:
+        for answer in found.values():
+            answer["content"]["text/html"] = {"schema": {"type": "string"}}
+    return found
 
 
 def _content(gives: type[Answer] | str, names: Any) -> dict[str, Any]:
