@@ -9,13 +9,14 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import structlog
 from aiohttp import web
 
-from shared import inbox, logs
+from shared import inbox, logs, statistics
 from shared.bus import BrokerAway, Publisher, Queue, queues_for
 from shared.consumer import Consumer, Handlers
 from shared.database import PASSING, Database
@@ -94,6 +95,7 @@ class Runtime:
         self.work("relay", relay.step, idle_s=0.1, wake=self.database.told)
         self.work("outbox", relay.show, idle_s=15)
         self.work("forget", self._forget, idle_s=60)
+        self.work("statistics", partial(statistics.keep_up, self.database), idle_s=2)
         self.health.checks["database"] = self.database.check
         self.health.checks["broker"] = self.publisher.check
         for consumer in consumers:
