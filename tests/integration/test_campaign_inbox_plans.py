@@ -1,19 +1,19 @@
 """However many texts there are, a page of the admin's view reads as many blocks as it shows."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, get_args
+from typing import get_args
 
 import asyncpg
 import pytest
 from asyncpg import Record
 
 from services.campaign import operator_token, sendable
-from services.campaign.domain import Caller, Status
-from services.campaign.store import inbox, scope
+from services.campaign.domain import Status
+from services.campaign.store import inbox
 from services.campaign.store.inbox import Part
-from shared.database import Database, Transaction
+from shared.database import Transaction
+from tests.plans import blocks_read
 
 MANY = 200_000
 """Measured once with 1,000,000: at most 471 blocks, in half a millisecond."""
@@ -97,22 +97,8 @@ PARTS = {
 async def test_a_page_reads_no_more_when_there_are_very_many_texts(
     stocked_url: str, question: str, part: str
 ) -> None:
-    # As the API's own role, whose policies must not keep the planner from an index.
-    async with (
-        await Database.open(stocked_url, "campaign", size=1, role=scope.API_ROLE) as database,
-        database.transaction() as tx,
-    ):
-        await scope.narrow(tx, Caller("acme", "a", "admin", "Ada", ""), "acme")
-        await asyncio.sleep(0)
-        asked: list[Any] = []
-        tx.sql.add_query_logger(asked.append)
-        found = await QUESTIONS[question](tx, PARTS[part])
-        # asyncpg tells of a statement a turn of the loop later.
-        await asyncio.sleep(0)
-        explained = await tx.sql.fetchval(
-            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {asked[-1].query}", *asked[-1].args
-        )
-    top = json.loads(explained)[0]["Plan"]
-    blocks = top["Shared Hit Blocks"] + top["Shared Read Blocks"]
-    assert blocks <= BLOCKS_MOST, (blocks, len(found), explained)
+    blocks, found, plan = await blocks_read(
+        stocked_url, "acme", lambda tx: QUESTIONS[question](tx, PARTS[part])
+    )
+    assert blocks <= BLOCKS_MOST, (blocks, len(found), plan)
     assert len(found) <= PAGE

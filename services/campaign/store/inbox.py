@@ -35,10 +35,13 @@ _TEXTS = """
     SELECT found.* FROM unnest($7::text[]) AS wanted (status) CROSS JOIN LATERAL (
         SELECT campaign_id, message_id AS item_id, phone, message_id
         FROM messages
-        WHERE org_id = $1 AND status = wanted.status AND kind = ANY($8::text[])
+        WHERE org_id = $1 AND kind = ANY($8::text[])
+          -- Between, and in its order: no index will do that is not in order of status. Where most
+          -- texts have one, the planner expects it anywhere, and looks for others among them all.
+          AND status BETWEEN wanted.status AND wanted.status
           AND ($2::text IS NULL OR campaign_id = $2) AND ($3::text IS NULL OR sender_id = $3)
           AND ($4 = '' OR (campaign_id, message_id) < ($4, $5))
-        ORDER BY campaign_id DESC, message_id DESC LIMIT $6) AS found
+        ORDER BY status DESC, campaign_id DESC, message_id DESC LIMIT $6) AS found
 """
 _TALKS = """
     SELECT campaign_id, conversation_id AS item_id, phone, {initial} AS message_id

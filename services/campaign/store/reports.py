@@ -100,15 +100,20 @@ async def work_of_sender(
     tx: Transaction, org_id: str, campaign_ids: Sequence[str], person_id: str
 ) -> dict[str, Record]:
     """What waits for a sender in each of these campaigns."""
+    # Whether any is unassigned: one step along messages_by_status, to where they would begin. By
+    # EXISTS the planner, which knows of a million such texts, looks for one anywhere, and reads
+    # them all for each campaign that has none (3 s for twenty).
     rows = await tx.sql.fetch(
         """
         SELECT campaign_id,
                (SELECT count(*) FROM messages AS m
                 WHERE m.org_id = $1 AND m.campaign_id = c.campaign_id AND status = 'assigned'
                   AND sender_id = $3) AS assigned,
-               EXISTS (SELECT FROM messages AS m
-                       WHERE m.org_id = $1 AND m.campaign_id = c.campaign_id
-                         AND status = 'unassigned') AS any_unassigned,
+               coalesce((SELECT m.status = 'unassigned' AND m.campaign_id = c.campaign_id
+                         FROM messages AS m
+                         WHERE m.org_id = $1
+                           AND (m.status, m.campaign_id) >= ('unassigned', c.campaign_id)
+                         ORDER BY m.status, m.campaign_id LIMIT 1), false) AS any_unassigned,
                (SELECT count(*) FROM conversations AS v
                 WHERE v.org_id = $1 AND v.campaign_id = c.campaign_id AND v.sender_id = $3
                   AND waiting) AS waiting
