@@ -11,6 +11,30 @@ from shared.database import Transaction
 # A launch writes a row for each contact, and they may be a million.
 LAUNCH_S = 180
 
+# What else a contact of the campaign has to fulfil than to be untexted: with the organization, the
+# parameters are those of `_conditions`.
+_FITS = """
+    ($4::boolean IS NULL OR $4 = EXISTS (
+        SELECT FROM received AS r
+        WHERE r.org_id = $1 AND r.campaign_id = $2 AND r.phone = o.phone))
+    AND (cardinality($5::text[]) = 0 OR o.status = ANY($5))
+    AND (cardinality($6::text[]) = 0 OR o.code = ANY($6))
+    AND (cardinality($7::text[]) = 0 OR EXISTS (
+        SELECT FROM contact_tags AS t
+        WHERE t.org_id = $1 AND t.campaign_id = $2 AND t.phone = o.phone AND t.tag = ANY($7)))
+"""
+_BY_CARRIER = """
+    SELECT carrier, count(*) AS texts FROM messages AS o
+    WHERE o.org_id = $1 AND o.campaign_id = $2 AND o.kind = 'initial'
+      AND (NOT $3 OR o.taken_by IS NULL AND (
+          o.queued_at IS NULL
+          OR o.sent_at IS NULL AND o.status IN ('sending failed', 'campaign closed')))
+      AND {fits}
+      AND NOT EXISTS (
+          SELECT FROM opt_outs AS q WHERE q.org_id = $1 AND q.phone = o.phone AND q.stands)
+    GROUP BY carrier
+"""
+
 
 async def by_carrier(
     tx: Transaction, campaign: Campaign, audience: Audience
@@ -21,25 +45,7 @@ async def by_carrier(
     Whom a clone has taken over already is that clone's.
     """
     rows = await tx.sql.fetch(
-        """
-        SELECT carrier, count(*) AS texts FROM messages AS o
-        WHERE o.org_id = $1 AND o.campaign_id = $2 AND o.kind = 'initial'
-          AND (NOT $3 OR o.taken_by IS NULL AND (
-              o.queued_at IS NULL
-              OR o.sent_at IS NULL AND o.status IN ('sending failed', 'campaign closed')))
-          AND ($4::boolean IS NULL OR $4 = EXISTS (
-              SELECT FROM received AS r
-              WHERE r.org_id = $1 AND r.campaign_id = $2 AND r.phone = o.phone))
-          AND (cardinality($5::text[]) = 0 OR o.status = ANY($5))
-          AND (cardinality($6::text[]) = 0 OR o.code = ANY($6))
-          AND (cardinality($7::text[]) = 0 OR EXISTS (
-              SELECT FROM contact_tags AS t
-              WHERE t.org_id = $1 AND t.campaign_id = $2 AND t.phone = o.phone
-                AND t.tag = ANY($7)))
-          AND NOT EXISTS (
-              SELECT FROM opt_outs AS q WHERE q.org_id = $1 AND q.phone = o.phone AND q.stands)
-        GROUP BY carrier
-        """,
+        _BY_CARRIER.format(fits=_FITS),
         campaign.org_id,
         *_conditions(audience),
     )
@@ -135,6 +141,30 @@ async def take_over(tx: Transaction, clone: Campaign, of: str, at: datetime) -> 
     return int(status.split()[-1])
 
 
+_INITIALS = """
+    INSERT INTO messages (org_id, campaign_id, message_id, kind, channel, phone, contact_id,
+                          carrier, sender_id, status, rank, status_at)
+    SELECT $1, $8, $9 || '-' || lpad(place::text, 7, '0'), 'initial', $10, phone, contact_id,
+           carrier,
+           coalesce(($11::text[])[1 + (place - 1) % greatest(cardinality($11), 1)], ''),
+           CASE cardinality($11) WHEN 0 THEN 'unassigned' ELSE 'assigned' END, 0, $12
+    FROM (
+        SELECT phone, contact_id, carrier, row_number() OVER (ORDER BY contact_id) AS place
+        FROM (
+            SELECT phone, contact_id, carrier FROM contacts
+            WHERE org_id = $1 AND contact_list_id = $13 AND $2::text IS NULL
+            UNION ALL
+            SELECT o.phone, o.contact_id, o.carrier FROM messages AS o
+            WHERE o.org_id = $1 AND o.campaign_id = $2 AND o.kind = 'initial'
+              AND (NOT $3 OR o.taken_by = $8) AND {fits}
+        ) AS chosen
+        WHERE NOT EXISTS (
+            SELECT FROM opt_outs AS q WHERE q.org_id = $1 AND q.phone = chosen.phone
+                                        AND q.stands)
+    ) AS contact
+"""
+
+
 async def make_initials(
     tx: Transaction, campaign: Campaign, *, launch_id: str, senders: Sequence[str], at: datetime
 ) -> int:
@@ -148,44 +178,15 @@ async def make_initials(
     audience = campaign.audience
     await tx.sql.execute(f"SET LOCAL statement_timeout = '{LAUNCH_S}s'")
     status = await tx.sql.execute(
-        """
-        INSERT INTO messages (org_id, campaign_id, message_id, kind, channel, phone, contact_id,
-                              carrier, sender_id, status, rank, status_at)
-        SELECT $1, $2, $3 || '-' || lpad(place::text, 7, '0'), 'initial', $4, phone, contact_id,
-               carrier, coalesce(($5::text[])[1 + (place - 1) % greatest(cardinality($5), 1)], ''),
-               CASE cardinality($5) WHEN 0 THEN 'unassigned' ELSE 'assigned' END, 0, $6
-        FROM (
-            SELECT phone, contact_id, carrier, row_number() OVER (ORDER BY contact_id) AS place
-            FROM (
-                SELECT phone, contact_id, carrier FROM contacts
-                WHERE org_id = $1 AND contact_list_id = $7 AND $8::text IS NULL
-                UNION ALL
-                SELECT o.phone, o.contact_id, o.carrier FROM messages AS o
-                WHERE o.org_id = $1 AND o.campaign_id = $8 AND o.kind = 'initial'
-                  AND (NOT $9 OR o.taken_by = $2)
-                  AND ($10::boolean IS NULL OR $10 = EXISTS (
-                      SELECT FROM received AS r
-                      WHERE r.org_id = $1 AND r.campaign_id = $8 AND r.phone = o.phone))
-                  AND (cardinality($11::text[]) = 0 OR o.status = ANY($11))
-                  AND (cardinality($12::text[]) = 0 OR o.code = ANY($12))
-                  AND (cardinality($13::text[]) = 0 OR EXISTS (
-                      SELECT FROM contact_tags AS t
-                      WHERE t.org_id = $1 AND t.campaign_id = $8 AND t.phone = o.phone
-                        AND t.tag = ANY($13)))
-            ) AS chosen
-            WHERE NOT EXISTS (
-                SELECT FROM opt_outs AS q WHERE q.org_id = $1 AND q.phone = chosen.phone
-                                            AND q.stands)
-        ) AS contact
-        """,
+        _INITIALS.format(fits=_FITS),
         campaign.org_id,
+        *((None, False, None, (), (), ()) if audience is None else _conditions(audience)),
         campaign.campaign_id,
         launch_id,
         campaign.plan.channel,
         senders,
         at,
         campaign.plan.contact_list_id,
-        *((None, False, None, (), (), ()) if audience is None else _conditions(audience)),
         timeout=LAUNCH_S + 5,
     )
     return int(status.split()[-1])
