@@ -83,7 +83,11 @@ def alerts(campaign: Campaign, number: Number, now: datetime) -> list[str]:
             f"The campaign {when}, and its phone number is still provisioning: wait until it is "
             "complete, or move the start."
         )
-    if number.outcome == "failed" and campaign.plan.hold_until_provisioned:
+    if number.outcome == "failed" and number.number is None:
+        found.append(
+            "Nothing is sent: the campaign has no phone number. Clone it, and archive this one."
+        )
+    elif number.outcome == "failed" and campaign.plan.hold_until_provisioned:
         found.append(
             "Nothing is sent: all sending is held until provisioning is complete, and it has "
             "failed. Clone the campaign, or turn the hold off."

@@ -133,6 +133,8 @@ async def test_a_follow_up_is_refused_with_the_reason_where_there_is_no_number(
     assert "no number yet" in await refused(campaign_id)
     await numbered(office, acme, campaign_id, "failed", number=None)
     assert "never got a number: att refused" in await refused(campaign_id)
+    (alert,) = (await acme.details(campaign_id))["alerts"]
+    assert alert.startswith("Nothing is sent: the campaign has no phone number.")
 
 
 async def test_a_follow_up_is_refused_once_its_number_was_released(office: Desk) -> None:
