@@ -38,8 +38,10 @@ def launch_warnings(
     """
     found = []
     if senders and plan.window.opens_at < now + _SOON:
+        held = plan.hold_until_provisioned
+        early = "nothing goes" if held else "its senders can text"
         found.append(
-            "It starts within the hour, and its senders can text before the number is provisioned: "
+            f"It starts within the hour, and {early} before the number is provisioned: "
             "create a campaign the day before you plan to text."
         )
     if provisioning >= _MANY_AT_ONCE:

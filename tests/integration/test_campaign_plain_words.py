@@ -66,7 +66,7 @@ async def test_what_a_route_does_not_take_is_not_passed_over(office: Desk) -> No
         422, "hold_until_provisioned", "there is no such field",
     )  # fmt: skip
     assert await _refused(office, "GET", f"/campaigns/{draft}?full=1", acme.admin) == (
-        422, "full", "there is no such field",
+        422, "full", "there is no such parameter",
     )  # fmt: skip
     assert (await acme.details(draft))["status"] == "draft"
     await office.good("POST", launch, acme.admin)
@@ -139,3 +139,14 @@ async def test_a_link_that_never_was_gets_a_browser_a_page(office: Desk) -> None
         assert response.status == 404
         assert response.content_type == "text/html"
         assert "leads nowhere" in await response.text()
+
+
+async def test_a_held_launch_is_not_warned_of_senders_who_could_text_early(office: Desk) -> None:
+    acme = await office.organization()
+    sue = await acme.sender()
+    for held, what in ((True, "nothing goes"), (False, "its senders can text")):
+        draft = await acme.draft(hold_until_provisioned=held)
+        path = f"/campaigns/{draft}"
+        await office.good("POST", f"{path}/senders", acme.admin, person_ids=[sue.person_id])
+        (warning,) = (await office.good("POST", f"{path}/launch", acme.admin))["warnings"]
+        assert f"{what} before the number is provisioned" in warning

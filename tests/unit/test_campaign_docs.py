@@ -9,7 +9,9 @@ from services.campaign.domain import Status
 from services.campaign.flag import Number, provisioning
 from tests.campaign_desk import NOON
 
-TEXT = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+CAMPAIGN = ROOT / "services" / "campaign"
 
 _ROW = re.compile(r"^\| `([A-Z]+) (/[^` ]*)` \| ([a-z, ]+) \|", re.MULTILINE)
 
@@ -35,3 +37,14 @@ def test_every_flag_is_explained_with_its_colour() -> None:
 def test_the_docs_name_no_host_but_this_one_and_examples() -> None:
     hosts = set(re.findall(r"https?://([^/:\s`]+)", TEXT))
     assert hosts <= {"127.0.0.1", "example.org"}
+
+
+def test_every_act_of_the_audit_trail_is_named() -> None:
+    section = TEXT.split("\nThe acts: ")[1].split("\n\n")[0]
+    told = re.findall(r"`([a-z ]+)`", " ".join(section.split()))
+    assert len(told) == len(set(told))
+    source = "".join(path.read_text(encoding="utf-8") for path in CAMPAIGN.rglob("*.py"))
+    assert [act for act in told if f'"{act}"' not in source] == []
+    noted = set(re.findall(r'(?:audit\.add|_note_stage)\(\s*tx, [^"(){}]*?"([a-z ]+)"', source))
+    assert len(noted) > 15
+    assert noted - set(told) == set()

@@ -29,7 +29,7 @@ _THEIRS = {
 }
 
 _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "extra_forbidden": lambda about: "there is no such field",
+    "extra_forbidden": lambda about: f"there is no such {about['kind']}",
     "missing": lambda about: "it is missing",
     "string_type": lambda about: "must be a text",
     "string_unicode": lambda about: "must be valid Unicode",
@@ -56,8 +56,8 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
-def first_fault(error: ValidationError) -> tuple[str, str]:
-    """The field at fault, in dotted form, and what is wrong with it.
+def first_fault(error: ValidationError, kind: str = "field") -> tuple[str, str]:
+    """The field at fault, in dotted form, and what is wrong with it; `kind`: what to call it.
 
     A field that there is not comes first: the one that is missing is most often the same, spelled
     right.
@@ -65,7 +65,7 @@ def first_fault(error: ValidationError) -> tuple[str, str]:
     faults = error.errors(include_url=False, include_input=False)
     fault = next((one for one in faults if one["type"] == "extra_forbidden"), faults[0])
     words = _WORDS.get(fault["type"])
-    reason = _ours(fault["msg"]) if words is None else words(fault.get("ctx", {}))
+    reason = _ours(fault["msg"]) if words is None else words({**fault.get("ctx", {}), "kind": kind})
     return ".".join(str(part) for part in fault["loc"]), reason
 
 
