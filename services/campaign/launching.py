@@ -24,6 +24,7 @@ from services.campaign.store import (
     contacts,
     numbers,
     organizations,
+    reports,
     senders,
 )
 from services.campaign.warnings import clone_warnings, launch_warnings, window_warnings
@@ -165,7 +166,8 @@ async def _warnings(tx: Transaction, campaign: Campaign, *, senders: int, taken:
         )
     if campaign.cloned_from:
         original = await campaigns.get(tx, campaign.org_id, campaign.cloned_from)
-        found += clone_warnings(original, taken=taken)
+        queued = await reports.queued(tx, campaign.org_id, campaign.cloned_from)
+        found += clone_warnings(original, taken=taken, queued=queued)
     return found
 
 

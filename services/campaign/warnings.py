@@ -57,10 +57,11 @@ def launch_warnings(
     return found
 
 
-def clone_warnings(original: Campaign, *, taken: int) -> list[str]:
+def clone_warnings(original: Campaign, *, taken: int, queued: int) -> list[str]:
     """What to mind about the campaign that a launched one was cloned from.
 
-    `taken`: contacts whom it has taken over, and whom the original does not text any more.
+    `taken`: contacts whom it has taken over, and whom the original does not text any more;
+    `queued`: texts that the original has still to send.
     """
     if original.state != "active":
         return []
@@ -71,7 +72,13 @@ def clone_warnings(original: Campaign, *, taken: int) -> list[str]:
         ]
     who = "1 contact whom" if taken == 1 else f"{taken} contacts whom"
     moved = f"{who} {name} had not texted {'is' if taken == 1 else 'are'} this campaign's now"
-    return [f"{moved}: archive {name} once this one is ready."]
+    found = [f"{moved}: archive {name} once this one is ready."]
+    if queued:
+        found.append(
+            f"{name} has {queued} queued still, which stay its own. What the archive ends of them, "
+            "a further clone texts."
+        )
+    return found
 
 
 def alerts(campaign: Campaign, number: Number, now: datetime) -> list[str]:

@@ -65,6 +65,8 @@ async def test_a_clone_of_a_provisioning_failed_campaign_is_for_those_who_were_n
     # What the original still had for them is not sent from there any more.
     assert (await acme.details(campaign_id))["counts"] == {"campaign closed": 6, "queued": 4}
     assert any("archive Spring" in warning for warning in result["warnings"])
+    # What is queued goes from there, or ends there at the archive, and can be cloned after it.
+    assert any("Spring has 4 queued still" in warning for warning in result["warnings"])
     # All contacts are taken where the admin says so, with a warning.
     everyone = await cloned(office, acme, campaign_id, contacts="all")
     result = await launched(office, acme, everyone["campaign_id"])
