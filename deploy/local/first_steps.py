@@ -55,6 +55,7 @@ class FirstSteps:
 The platform is up. Its data goes with `make down`.
 
   API         {self.api}
+  to read     {self.api}/docs (and docs/api.md, with a walk through it)
   webhooks    {self.webhooks}
   sandbox     {self.sandbox}/judge
   e-mail      {self.mail}/*.eml

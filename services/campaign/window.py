@@ -105,4 +105,8 @@ def when_it_goes(
         )
     if run.opens_at <= now:
         return now, "Queued: it goes as soon as the limits allow."
-    return run.opens_at, "Queued: the campaign is closed now, it goes at the next opening."
+    opening = f"{run.opens_at.astimezone(ZoneInfo(hours.time_zone)):%H:%M on %Y-%m-%d}"
+    return (
+        run.opens_at,
+        f"Queued: the campaign is closed now, it goes at the next opening, {opening}.",
+    )

@@ -129,7 +129,9 @@ def test_a_text_that_is_queued_while_closed_goes_at_the_next_opening() -> None:
     night = at("2026-10-20T23:00-07:00")
     goes_at, note = when_it_goes("initial", two_days, LOS_ANGELES, night)
     assert goes_at == at("2026-10-21T09:00-07:00")
-    assert "next opening" in note
+    assert note == (
+        "Queued: the campaign is closed now, it goes at the next opening, 09:00 on 2026-10-21."
+    )
     noon = at("2026-10-20T12:00-07:00")
     assert when_it_goes("initial", two_days, LOS_ANGELES, noon)[0] == noon
 
