@@ -191,14 +191,20 @@ async def opt_in(tx: Transaction, events: Sequence[ContactOptedIn], at: datetime
     # Their START may have been read before this was known, when it waited for nobody.
     await tx.sql.execute(
         """
+        -- In one order, as all others hold them.
+        WITH held AS MATERIALIZED (
+            SELECT c.org_id, c.conversation_id
+            FROM unnest($1::text[], $2::text[], $3::timestamptz[])
+                 AS back (org_id, phone, opted_in_at)
+            JOIN conversations AS c USING (org_id, phone)
+            WHERE c.last_received_at >= back.opted_in_at AND NOT c.waiting
+              AND NOT EXISTS (
+                  SELECT FROM messages AS m
+                  WHERE m.org_id = c.org_id AND m.phone = c.phone
+                    AND m.campaign_id = c.campaign_id AND m.queued_at > c.last_received_at)
+            ORDER BY c.org_id, c.campaign_id, c.phone FOR NO KEY UPDATE OF c)
         UPDATE conversations AS c SET waiting = true
-        FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS back (org_id, phone, opted_in_at)
-        WHERE c.org_id = back.org_id AND c.phone = back.phone
-          AND c.last_received_at >= back.opted_in_at AND NOT c.waiting
-          AND NOT EXISTS (
-              SELECT FROM messages AS m
-              WHERE m.org_id = c.org_id AND m.phone = c.phone AND m.campaign_id = c.campaign_id
-                AND m.queued_at > c.last_received_at)
+        FROM held WHERE c.org_id = held.org_id AND c.conversation_id = held.conversation_id
         """,
         [row["org_id"] for row in welcome],
         [row["phone"] for row in welcome],
