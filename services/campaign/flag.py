@@ -68,8 +68,7 @@ _LOOKS: dict[Literal["complete", "failed"] | None, _Look] = {
         "Provisioning",
         "yellow",
         "The phone number has not yet finished provisioning. While the campaign is provisioning, "
-        "there is some risk that messages will be delivered at lower-than-normal rates. Senders "
-        "can send messages before the number has completed provisioning.",
+        "there is some risk that messages will be delivered at lower-than-normal rates.",
     ),
     "complete": _Look(
         "complete", "Provisioning Complete", "green", "The phone number is ready to go!"
@@ -87,18 +86,30 @@ _LOOKS: dict[Literal["complete", "failed"] | None, _Look] = {
 }
 
 
+_OPEN = "Senders can send messages before the number has completed provisioning."
+_HELD = "All messages wait until it has."
+
+
 def provisioning(
-    launched_at: datetime, number: Number, answers: Mapping[Carrier, CarrierAnswer]
+    launched_at: datetime,
+    number: Number,
+    answers: Mapping[Carrier, CarrierAnswer],
+    *,
+    held: bool = False,
 ) -> Provisioning:
-    """Sort what was heard into the flag that the admin sees."""
+    """Sort what was heard into the flag that the admin sees; `held`: nothing goes before it is
+    complete."""
     begun_at = number.purchased_at or launched_at
     carriers = {name: answers.get(name, CarrierAnswer("pending", begun_at)) for name in CONFIRMING}
     look = _LOOKS[number.outcome]
+    advice = look.advice
+    if look.status == "provisioning":
+        advice = f"{advice} {_HELD if held else _OPEN}"
     return Provisioning(
         status=look.status,
         flag=look.flag,
         colour=look.colour,
-        advice=look.advice,
+        advice=advice,
         since=launched_at + timedelta(seconds=number.took_s or 0),
         number=number.number,
         released_at=number.released_at,

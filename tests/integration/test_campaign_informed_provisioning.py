@@ -217,6 +217,7 @@ async def test_with_the_hold_nothing_goes_until_provisioning_is_complete_and_the
     campaign_id = await acme.launch(sue, hold_until_provisioned=True)
     (told,) = await office.told_of(CampaignLaunched, campaign_id)
     assert told.hold_until_provisioned is True
+    assert "All messages wait" in (await acme.details(campaign_id))["provisioning"]["advice"]
     work = await office.good("GET", f"/campaigns/{campaign_id}/assignment", sue.token)
     first, second, third = (one["message_id"] for one in work["messages"][:3])
     sent = await office.good("POST", f"/messages/{first}/send", sue.token)

@@ -290,4 +290,5 @@ def _flag(
     if campaign.launched_at is None:
         return None
     begun_at = number.launched_at or campaign.launched_at
-    return ProvisioningShown.model_validate(provisioning(begun_at, number, answers))
+    held = campaign.plan.hold_until_provisioned
+    return ProvisioningShown.model_validate(provisioning(begun_at, number, answers, held=held))
