@@ -3,7 +3,6 @@
 from functools import partial
 
 from services.campaign.api.app import create_app
-from services.campaign.forecasting import look_ahead
 from services.campaign.handlers import HANDLERS
 from services.campaign.settings import CampaignSettings
 from services.campaign.store.scope import API_ROLE
@@ -13,6 +12,7 @@ from services.campaign.worker import (
     close_windows,
     end_archived,
     forget_answers,
+    look_ahead,
     take_back,
 )
 from shared.database import Database

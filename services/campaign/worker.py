@@ -1,9 +1,11 @@
-"""What is due: windows that have ended, uploads that were given up, answers nobody asks for."""
+"""What is due: windows that have ended or may end too early, what archives, uploads and untouched
+batches leave, contacts to look up, answers nobody asks for."""
 
+import asyncio
 from datetime import timedelta
 
-from services.campaign import assigning
-from services.campaign.store import answers, endings, look_ups, senders, uploads
+from services.campaign.acts import assigning, forecasting
+from services.campaign.store import answers, endings, forecasts, look_ups, senders, uploads
 from shared.database import Database
 from shared.events import CarriersAsked, WindowClosed
 from shared.ids import id_from
@@ -19,6 +21,7 @@ PHONES_AN_EVENT = 500
 STALLED = timedelta(minutes=10)
 # Who has not asked again by then has given up.
 ANSWERS_KEPT = timedelta(hours=24)
+LOOKED_AT_EVERY = timedelta(minutes=1)
 
 
 async def close_windows(database: Database) -> bool:
@@ -91,4 +94,23 @@ async def ask_for_carriers(database: Database) -> bool:
         for start in range(0, len(phones), PHONES_AN_EVENT):
             part = tuple(phones[start : start + PHONES_AN_EVENT])
             tx.tell(CarriersAsked(org_id=org_id, phones=part))
+    return True
+
+
+async def look_ahead(database: Database) -> bool:
+    """Forecast the running campaigns of an organization that is due; whether there may be more.
+
+    Taken, computed, written down: a forecast of a million texts must not hold a transaction open.
+    """
+    async with database.transaction() as tx:
+        now = await tx.now()
+        due = await forecasts.take_due(tx, now, now - LOOKED_AT_EVERY)
+        if not due:
+            return False
+        material = await forecasting.gather(tx, due[0].org_id, due)
+    found = await asyncio.to_thread(forecasting.look, material, [one.campaign_id for one in due])
+    async with database.transaction() as tx:
+        # In one order, so that two replicas cannot stand in each other's way.
+        for campaign in sorted(due, key=lambda one: one.campaign_id):
+            await forecasting.write_down(tx, campaign, found[campaign.campaign_id])
     return True

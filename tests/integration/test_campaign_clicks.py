@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.campaign import sending
+from services.campaign.acts import sending
 from services.campaign.domain import Caller, Refused
 from shared.events import BucketState, MessageQueued
 from tests.campaign_desk import Desk, Organization

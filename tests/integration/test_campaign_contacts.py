@@ -9,8 +9,8 @@ from datetime import timedelta
 import aiohttp
 import pytest
 
+from services.campaign.acts.uploads import Reading, Upload
 from services.campaign.domain import Refused
-from services.campaign.uploads import Reading, Upload
 from services.campaign.worker import clear_uploads
 from shared.events import ContactOptedOut
 from shared.ids import new_id

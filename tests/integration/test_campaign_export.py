@@ -8,7 +8,7 @@ import pytest
 
 from services.campaign.api.app import ROUTES
 from services.campaign.domain import RANKS
-from services.campaign.export_rows import COLUMNS, WORDS, reason_of
+from services.campaign.rules.export_rows import COLUMNS, WORDS, reason_of
 from shared.events import (
     ContactOptedOut,
     MessageDelivered,

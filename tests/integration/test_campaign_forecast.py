@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.campaign import forecasting
-from services.campaign.forecasting import look_ahead
+from services.campaign.acts import forecasting
+from services.campaign.worker import look_ahead
 from shared.events import BucketState, WindowAtRisk
 from tests.campaign_desk import NEW_YORK, Desk, Organization
 

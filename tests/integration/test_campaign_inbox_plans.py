@@ -8,8 +8,9 @@ import asyncpg
 import pytest
 from asyncpg import Record
 
-from services.campaign import operator_token, sendable
+from services.campaign import operator_token
 from services.campaign.domain import Status
+from services.campaign.rules import sendable
 from services.campaign.store import inbox
 from services.campaign.store.inbox import Part
 from shared.database import Transaction

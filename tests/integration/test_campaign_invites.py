@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from services.campaign import inviting
+from services.campaign.acts import inviting
 from services.campaign.domain import Caller
 from shared.database import Database
 from tests.campaign_desk import Desk, Organization, Reply, desk

@@ -7,8 +7,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.campaign import operator_token, sendable
+from services.campaign import operator_token
 from services.campaign.domain import RANKS
+from services.campaign.rules import sendable
 from services.campaign.store import assignments, inbox, messages, reports
 from services.campaign.store.inbox import Part
 from shared.database import Transaction

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.campaign import sending
+from services.campaign.acts import sending
 from services.campaign.domain import Caller
 from shared.events import ContactOptedOut, MessageQueued, MessageReceived
 from tests.campaign_desk import NOON, Desk, Organization, Sender

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from services.campaign import assigning
+from services.campaign.acts import assigning
 from services.campaign.domain import Caller
 from services.campaign.store import conversations
 from shared.events import MessageReceived

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from services.campaign.acts.uploads import Reading, Upload
 from services.campaign.domain import Refused
-from services.campaign.uploads import Reading, Upload
 from services.campaign.worker import clear_uploads
 from tests.campaign_desk import Desk, desk
 

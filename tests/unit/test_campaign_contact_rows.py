@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.campaign.contact_rows import BadRow, Columns, Contact, carrier_of, e164
-from services.campaign.csv_records import LINE_MOST_BYTES, Encoding, Record, Records
 from services.campaign.domain import Refused
+from services.campaign.rules.contact_rows import BadRow, Columns, Contact, carrier_of, e164
+from services.campaign.rules.csv_records import LINE_MOST_BYTES, Encoding, Record, Records
 
 
 def read(*chunks: bytes, encoding: Encoding = "utf-8") -> list[Record]:

@@ -6,7 +6,7 @@ from typing import get_args
 
 from services.campaign.api.app import ROUTES
 from services.campaign.domain import Status
-from services.campaign.flag import Number, provisioning
+from services.campaign.rules.flag import Number, provisioning
 from tests.campaign_desk import NOON
 
 ROOT = Path(__file__).parents[2]

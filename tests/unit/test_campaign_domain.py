@@ -15,9 +15,9 @@ from services.campaign.domain import (
     latest_of_each,
     status_told_by,
 )
-from services.campaign.flag import CarrierAnswer, Number, provisioning
-from services.campaign.warnings import launch_warnings, window_warnings
-from services.campaign.window import (
+from services.campaign.rules.flag import CarrierAnswer, Number, provisioning
+from services.campaign.rules.warnings import launch_warnings, window_warnings
+from services.campaign.rules.window import (
     checked_hours,
     checked_window,
     chosen_window,

@@ -5,8 +5,8 @@ from datetime import datetime, time, timedelta
 import pytest
 
 from services.campaign.domain import Campaign, Plan, Status
-from services.campaign.expected import Text, expected
-from services.campaign.sendable import sendable, why_no_answer, why_replies_first
+from services.campaign.rules.expected import Text, expected
+from services.campaign.rules.sendable import sendable, why_no_answer, why_replies_first
 from shared.rules.forecast import Bucket, BucketSeen
 from shared.rules.hours import Hours, Window
 from shared.rules.limits import Limits

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.campaign.domain import Refused
-from services.campaign.scripts import check, field_name, fields_of, render
+from services.campaign.rules.scripts import check, field_name, fields_of, render
 
 
 def test_a_script_reads_with_the_contacts_own_words() -> None:

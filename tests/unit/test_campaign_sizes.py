@@ -1,6 +1,6 @@
 """What a script is said to take, with the traps of its encodings."""
 
-from services.campaign.sizes import Trap, size_of, typical
+from services.campaign.rules.sizes import Trap, size_of, typical
 from shared.rules.segments import count, not_gsm7
 
 

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from deploy.demo import world
-from services.campaign.contact_rows import BadRow, Columns, Contact
-from services.campaign.csv_records import Records
+from services.campaign.rules.contact_rows import BadRow, Columns, Contact
+from services.campaign.rules.csv_records import Records
 from services.sandbox.domain import carrier_of
 
 

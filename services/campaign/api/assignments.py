@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import Field
 
-from services.campaign import assigning, sending
+from services.campaign.acts import assigning, sending
 from services.campaign.api.calls import (
     PAGE,
     SENDERS,
@@ -20,10 +20,10 @@ from services.campaign.api.calls import (
 from services.campaign.api.conversations import ConversationLine, Queued
 from services.campaign.api.fields import Whole
 from services.campaign.domain import Status
+from services.campaign.rules.window import why_no_initials
 from services.campaign.store import campaigns, inbox, reports
 from services.campaign.store.inbox import Part
 from services.campaign.store.messages import Initial
-from services.campaign.window import why_no_initials
 from shared.fields import Body as Text
 from shared.fields import OpenHours
 

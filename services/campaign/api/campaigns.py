@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import BeforeValidator, Field
 
-from services.campaign import launching
+from services.campaign.acts import launching
 from services.campaign.api.calls import (
     ADMINS,
     Answer,
@@ -21,9 +21,9 @@ from services.campaign.api.calls import (
 from services.campaign.api.details import CampaignDetails, CampaignLine, details_of, line_of
 from services.campaign.api.fields import Flag, Name, Time, Whole, Zone
 from services.campaign.domain import BATCH_SIZE, Channel, Plan, Stage
+from services.campaign.rules.window import checked_hours, chosen_window
 from services.campaign.store import campaigns as store
 from services.campaign.store import numbers
-from services.campaign.window import checked_hours, chosen_window
 from shared.fields import AreaCode, Id, Url
 from shared.fields import Body as Text
 from shared.ids import new_id

@@ -5,7 +5,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from services.campaign import messenger
+from services.campaign.acts import messenger
 from services.campaign.api.calls import ADMINS, Answer, Body, Call, Page, Route, answer
 from services.campaign.api.fields import Name
 from services.campaign.store import campaigns, canned

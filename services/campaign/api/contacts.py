@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from aiohttp import web
 from pydantic import StringConstraints
 
+from services.campaign.acts.uploads import Reading, Upload
 from services.campaign.api import repeats
 from services.campaign.api.calls import (
     ADMINS,
@@ -24,12 +25,11 @@ from services.campaign.api.calls import (
 )
 from services.campaign.api.csv_files import send_csv
 from services.campaign.api.fields import Name
-from services.campaign.contact_rows import MAPPED
-from services.campaign.csv_records import Encoding
 from services.campaign.domain import Refused
+from services.campaign.rules.contact_rows import MAPPED
+from services.campaign.rules.csv_records import Encoding
 from services.campaign.store import audit, look_ups
 from services.campaign.store import contacts as store
-from services.campaign.uploads import Reading, Upload
 from shared.database import Transaction
 from shared.http import Problem
 from shared.ids import id_from, new_id

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from aiohttp import web
 
-from services.campaign import control
+from services.campaign.acts import control
 from services.campaign.api.calls import ADMINS, Answer, Body, Call, Route, answer
 from services.campaign.api.details import CampaignDetails, details_of
 from services.campaign.domain import Outcome

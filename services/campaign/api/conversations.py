@@ -7,12 +7,13 @@ from typing import Any
 from aiohttp import web
 from asyncpg import Record
 
-from services.campaign import messenger, scripts, sending
+from services.campaign.acts import messenger, sending
 from services.campaign.api.calls import SENDERS, Answer, Body, Call, Page, PageQuery, Route, page_of
 from services.campaign.api.calls import answer as answered
 from services.campaign.api.canned import CannedShown
 from services.campaign.domain import RANKS, Caller, Refused, Status
-from services.campaign.sendable import FAILED, UNSENT, Sendable, Tab, sendable, why_no_answer
+from services.campaign.rules import scripts
+from services.campaign.rules.sendable import FAILED, UNSENT, Sendable, Tab, sendable, why_no_answer
 from services.campaign.store import conversations as store
 from services.campaign.store import inbox, tags
 from services.campaign.store.inbox import Part

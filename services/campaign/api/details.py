@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from services.campaign import scripts
 from services.campaign.api.calls import Answer
-from services.campaign.delivery import delivery_by_carrier
 from services.campaign.domain import Campaign, Carrier, Channel, Stage, Status
-from services.campaign.flag import CarrierAnswer, Number, provisioning
-from services.campaign.sizes import size_of, typical
+from services.campaign.rules import scripts
+from services.campaign.rules.delivery import delivery_by_carrier
+from services.campaign.rules.flag import CarrierAnswer, Number, provisioning
+from services.campaign.rules.sizes import size_of, typical
+from services.campaign.rules.warnings import alerts, window_warnings
+from services.campaign.rules.window import why_no_initials
 from services.campaign.store import audiences, contacts, forecasts, numbers, reports, senders
 from services.campaign.store import campaigns as store
-from services.campaign.warnings import alerts, window_warnings
-from services.campaign.window import why_no_initials
 from shared.database import Transaction
 from shared.fields import OpenHours
 

@@ -11,7 +11,7 @@ from services.campaign.api.calls import ADMINS, Body, Call, Route
 from services.campaign.api.csv_files import PAGE_ROWS, send_csv
 from services.campaign.api.fields import DateOrTime
 from services.campaign.domain import Refused
-from services.campaign.export_rows import COLUMNS, exported
+from services.campaign.rules.export_rows import COLUMNS, exported
 from services.campaign.store import campaigns
 from services.campaign.store import exports as store
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from aiohttp import web
 from pydantic import Field, StringConstraints
 
-from services.campaign import following
+from services.campaign.acts import following
 from services.campaign.api.calls import ADMINS, Body, Call, Route, answer
 from services.campaign.api.campaigns import HoursEdit, MediaUrls, WindowWanted
 from services.campaign.api.details import CampaignDetails, details_of

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from aiohttp import web
 
-from services.campaign import forecasting
+from services.campaign.acts import forecasting
 from services.campaign.api.calls import ADMINS, Answer, Call, Route, answer
 from services.campaign.api.details import WindowShown
 from services.campaign.domain import Refused

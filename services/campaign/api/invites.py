@@ -11,7 +11,7 @@ import jinja2
 from aiohttp import web
 from pydantic import EmailStr, Field
 
-from services.campaign import inviting
+from services.campaign.acts import inviting
 from services.campaign.api.calls import (
     ADMINS,
     BASE,

@@ -4,7 +4,6 @@ from datetime import datetime
 
 from aiohttp import web
 
-from services.campaign import scripts
 from services.campaign.api.calls import (
     ADMINS,
     SENDERS,
@@ -18,7 +17,8 @@ from services.campaign.api.calls import (
 )
 from services.campaign.api.conversations import sendable_now
 from services.campaign.domain import Refused, Status
-from services.campaign.sendable import UNSENT, Sendable
+from services.campaign.rules import scripts
+from services.campaign.rules.sendable import UNSENT, Sendable
 from services.campaign.store import campaigns, inbox, reports
 
 

@@ -3,7 +3,7 @@
 from aiohttp import web
 from asyncpg import Record
 
-from services.campaign import messenger
+from services.campaign.acts import messenger
 from services.campaign.api.calls import SENDERS, Answer, Call, Route, answer
 from services.campaign.store import conversations, messages
 from shared.database import Transaction

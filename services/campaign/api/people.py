@@ -22,8 +22,8 @@ from services.campaign.api.calls import (
     page_of,
 )
 from services.campaign.api.fields import Name
-from services.campaign.contact_rows import e164
 from services.campaign.domain import Refused, Role
+from services.campaign.rules.contact_rows import e164
 from services.campaign.store import audit, organizations, scope, trials
 from services.campaign.store import people as store
 from services.campaign.store import tokens as stored_tokens

@@ -6,7 +6,7 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
-from services.campaign import assigning
+from services.campaign.acts import assigning
 from services.campaign.api.calls import (
     ADMINS,
     PAGE_MOST,

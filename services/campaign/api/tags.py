@@ -5,7 +5,7 @@ from datetime import datetime
 from aiohttp import web
 from asyncpg import Record
 
-from services.campaign import messenger
+from services.campaign.acts import messenger
 from services.campaign.api.calls import (
     ADMINS,
     SENDERS,

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from services.campaign import trying
+from services.campaign.acts import trying
 from services.campaign.api.calls import ADMINS, Body, Call, Route, answer
 from services.campaign.api.conversations import Queued
 from shared.fields import Phone

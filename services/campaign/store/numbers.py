@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from asyncpg import Record
 
 from services.campaign.domain import Campaign, Carrier
-from services.campaign.flag import CarrierAnswer, Number
+from services.campaign.rules.flag import CarrierAnswer, Number
 from shared.database import Transaction
 from shared.events import (
     CampaignHeld,

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.campaign.contact_rows import BadRow, Contact
 from services.campaign.domain import Refused
+from services.campaign.rules.contact_rows import BadRow, Contact
 from shared.database import Transaction
 from shared.ids import new_id
 

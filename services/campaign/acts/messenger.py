@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from asyncpg import Record
 
-from services.campaign import scripts
 from services.campaign.domain import Caller, Campaign, Refused, check_words
-from services.campaign.sendable import why_replies_first
+from services.campaign.rules import scripts
+from services.campaign.rules.sendable import why_replies_first
 from services.campaign.store import (
     audit,
     campaigns,

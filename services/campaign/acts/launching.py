@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from services.campaign import changes as changed
-from services.campaign import scripts
 from services.campaign.domain import (
     Caller,
     Campaign,
@@ -16,7 +14,11 @@ from services.campaign.domain import (
     check_not_archived,
     check_origin,
 )
-from services.campaign.flag import number_to_share
+from services.campaign.rules import changes as changed
+from services.campaign.rules import scripts
+from services.campaign.rules.flag import number_to_share
+from services.campaign.rules.warnings import clone_warnings, launch_warnings, window_warnings
+from services.campaign.rules.window import checked_hours, checked_window
 from services.campaign.store import (
     audiences,
     audit,
@@ -27,8 +29,6 @@ from services.campaign.store import (
     reports,
     senders,
 )
-from services.campaign.warnings import clone_warnings, launch_warnings, window_warnings
-from services.campaign.window import checked_hours, checked_window
 from shared.database import Transaction
 from shared.events import CampaignLaunched, Person, WindowChanged
 from shared.ids import new_id

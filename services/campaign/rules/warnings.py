@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from services.campaign.domain import Campaign, Plan
-from services.campaign.flag import Number
+from services.campaign.rules.flag import Number
 from shared.rules.hours import civil_day, last_sendable_at
 
 _MANY_AT_ONCE = 2

@@ -1,9 +1,9 @@
 """A script tried out on oneself: a transaction's work."""
 
-from services.campaign import scripts
+from services.campaign.acts.sending import Queued
 from services.campaign.domain import Caller, Refused, check_active, check_words
-from services.campaign.expected import Text, expected
-from services.campaign.sending import Queued
+from services.campaign.rules import scripts
+from services.campaign.rules.expected import Text, expected
 from services.campaign.store import campaigns, numbers, trials
 from shared.database import Transaction
 from shared.events import MessageQueued

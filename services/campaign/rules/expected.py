@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from services.campaign.domain import Campaign, Carrier, Channel, Kind
-from services.campaign.window import when_it_goes
+from services.campaign.rules.window import when_it_goes
 from shared.rules.forecast import Bucket, Load, expected_at
 from shared.rules.hours import sendable_interval
 

@@ -8,9 +8,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from services.campaign.contact_rows import BadRow, Columns, Contact
-from services.campaign.csv_records import Encoding, Record, Records
 from services.campaign.domain import Refused
+from services.campaign.rules.contact_rows import BadRow, Columns, Contact
+from services.campaign.rules.csv_records import Encoding, Record, Records
 from services.campaign.store import uploads as store
 from shared.database import Transaction
 from shared.rules.segments import count

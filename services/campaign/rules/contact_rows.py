@@ -6,9 +6,9 @@ from functools import lru_cache
 
 import phonenumbers
 
-from services.campaign.csv_records import Record
 from services.campaign.domain import Carrier, Refused
-from services.campaign.scripts import field_name
+from services.campaign.rules.csv_records import Record
+from services.campaign.rules.scripts import field_name
 from shared.rules.carriers import carrier_named
 
 REGION = "US"

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.campaign import messenger
+from services.campaign.acts import messenger
 from services.campaign.domain import Caller, Campaign, Refused, check_active
+from services.campaign.rules.window import why_no_initials
 from services.campaign.store import assignments, audit, campaigns, people, senders
-from services.campaign.window import why_no_initials
 from shared.database import Transaction
 
 NOBODY = ""

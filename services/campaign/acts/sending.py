@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from services.campaign import assigning, messenger, scripts
+from services.campaign.acts import assigning, messenger
+from services.campaign.acts.messenger import check_partner
 from services.campaign.domain import (
     Caller,
     Campaign,
@@ -14,12 +15,12 @@ from services.campaign.domain import (
     check_active,
     check_words,
 )
-from services.campaign.expected import Expected, Text, expected
-from services.campaign.messenger import check_partner
-from services.campaign.sendable import sendable, why_replies_first
+from services.campaign.rules import scripts
+from services.campaign.rules.expected import Expected, Text, expected
+from services.campaign.rules.sendable import sendable, why_replies_first
+from services.campaign.rules.window import why_no_initials
 from services.campaign.store import campaigns, conversations, messages, numbers, outlooks, senders
 from services.campaign.store.messages import Held, Initial
-from services.campaign.window import why_no_initials
 from shared.database import Transaction
 from shared.events import MessageQueued
 from shared.rules.segments import segments_of

@@ -4,18 +4,17 @@ Counted are the texts that are queued, and those that no sender has sent yet as 
 now, or when the window opens: what then does not go in time goes in no case.
 """
 
-import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from services.campaign import scripts
 from services.campaign.domain import Campaign, Carrier
+from services.campaign.rules import scripts
 from services.campaign.store import audiences, buckets, forecasts
-from shared.database import Database, Transaction
+from shared.database import Transaction
 from shared.events import Person, WindowAtRisk
 from shared.ids import id_from
 from shared.rules.forecast import (
@@ -30,8 +29,6 @@ from shared.rules.forecast import (
 from shared.rules.limits import CARRIERS, Limits
 from shared.rules.segments import segments_of
 
-APART = timedelta(minutes=1)
-"""How often a running campaign is looked at."""
 LARGE: tuple[Carrier, ...] = ("att", "tmobile", "verizon")
 
 
@@ -133,26 +130,8 @@ def _seen(material: Material, campaign_id: str, whole: Forecast | None) -> Campa
     )
 
 
-async def look_ahead(database: Database) -> bool:
-    """Forecast the running campaigns of an organization that is due; whether there may be more.
-
-    Taken, computed, written down: a forecast of a million texts must not hold a transaction open.
-    """
-    async with database.transaction() as tx:
-        now = await tx.now()
-        due = await forecasts.take_due(tx, now, now - APART)
-        if not due:
-            return False
-        material = await gather(tx, due[0].org_id, due)
-    found = await asyncio.to_thread(look, material, [one.campaign_id for one in due])
-    async with database.transaction() as tx:
-        # In one order, so that two replicas cannot stand in each other's way.
-        for campaign in sorted(due, key=lambda one: one.campaign_id):
-            await _write(tx, campaign, found[campaign.campaign_id])
-    return True
-
-
-async def _write(tx: Transaction, campaign: Campaign, seen: CampaignForecast) -> None:
+async def write_down(tx: Transaction, campaign: Campaign, seen: CampaignForecast) -> None:
+    """Keep what was seen of a running campaign, and tell of a window at risk, once for each end."""
     # Of a paused campaign an admin knows that nothing goes.
     at_risk = bool(seen.failing) and campaign.paused_at is None
     is_news = await forecasts.keep(

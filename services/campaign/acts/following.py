@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from services.campaign import launching
+from services.campaign.acts import launching
 from services.campaign.domain import (
     Audience,
     Caller,
@@ -14,9 +14,9 @@ from services.campaign.domain import (
     Plan,
     check_launched,
 )
-from services.campaign.flag import number_to_share
+from services.campaign.rules.flag import number_to_share
+from services.campaign.rules.window import chosen_window
 from services.campaign.store import campaigns, canned, numbers
-from services.campaign.window import chosen_window
 from shared.database import Transaction
 
 

@@ -1,0 +1,1 @@
+"""Rules: pure functions and frozen values; no await, no SQL, no clock, no log."""
