@@ -1,6 +1,7 @@
 """Clicks on initials: who may change what they say, when they have to wait, when the text goes."""
 
 import asyncio
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -151,6 +152,24 @@ async def test_a_text_that_the_limits_let_go_at_once_says_so(office: Desk) -> No
     sent = await office.good("POST", f"/messages/{ids[0]}/send", sue.token)
     assert sent["note"] == "Queued: it goes as soon as the limits allow."
     assert sent["expected_at"].startswith("2026-10-20T16:00")
+
+
+async def test_in_a_burst_each_text_sees_those_before_it_though_the_collider_has_not_told_yet(
+    office: Desk,
+) -> None:
+    acme, sue, _, ids = await launched(office)
+    await limit(office, acme, sms_per_minute=6)
+    for told in (False, True):
+        if told:
+            await seen(office, acme, backlog=0, room=0)
+        mine = ids[:4] if not told else ids[4:8]
+        for before, message_id in enumerate(mine):
+            office.clock.at += timedelta(milliseconds=100)
+            sent = await office.good("POST", f"/messages/{message_id}/send", sue.token)
+            assert ("before it" in sent["note"]) == bool(before)
+        waits = datetime.fromisoformat(sent["expected_at"]) - office.clock.at
+        assert timedelta(seconds=25) < waits < timedelta(seconds=50)
+        assert "3 texts to AT&T go before it" in sent["note"]
 
 
 async def test_a_text_that_will_miss_the_window_says_so(office: Desk) -> None:

@@ -223,7 +223,7 @@ async def reply(
 async def _expected(tx: Transaction, campaign: Campaign, text: Text, now: datetime) -> Expected:
     bucket = None
     if text.carrier is not None:
-        bucket = await outlooks.bucket(tx, campaign.org_id, text.carrier, campaign.plan.use_case_id)
+        bucket = await outlooks.bucket(tx, campaign, text.carrier, now)
     held = await numbers.holds_all(tx, campaign)
     return expected(campaign, text, bucket, now, held=held)
 

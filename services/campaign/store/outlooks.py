@@ -1,16 +1,26 @@
 """What a text's bucket was last said to be like, read with one statement for each click."""
 
-from services.campaign.domain import Carrier
+from datetime import datetime
+
+from services.campaign.domain import Campaign, Carrier
 from shared.database import Transaction
 from shared.rules.forecast import Bucket, BucketSeen
 from shared.rules.limits import Limits
 
+SINCE_MOST = 200
+"""Texts of the campaign that are looked at, of those that were queued since the collider told."""
 
-async def bucket(tx: Transaction, org_id: str, carrier: Carrier, use_case_id: str) -> Bucket:
-    """A carrier's limits for a use case's texts, and what the collider told of its bucket last."""
+
+async def bucket(tx: Transaction, campaign: Campaign, carrier: Carrier, now: datetime) -> Bucket:
+    """A carrier's limits for a campaign's texts, and what is known of its bucket.
+
+    That is what the collider told last, some seconds ago, and what this campaign has queued since,
+    besides the one text that is queued just now: of a burst each click sees the clicks before it.
+    """
     row = await tx.sql.fetchrow(
         """
-        SELECT at, backlog, replies, sent_per_minute, room, day_quota_left, slowed, (
+        SELECT at, backlog, replies, sent_per_minute, room, day_quota_left, slowed, since,
+               replies_since, (
             SELECT jsonb_agg(one) FROM (
                 SELECT use_case_id, sms_per_minute, sms_unit, mms_per_minute, segments_per_day,
                        day_zone
@@ -18,19 +28,30 @@ async def bucket(tx: Transaction, org_id: str, carrier: Carrier, use_case_id: st
                 WHERE org_id = $1 AND carrier = $2 AND use_case_id IN ('', $3)) AS one) AS told
         FROM (SELECT $1::text, $2::text) AS asked (org_id, carrier)
         LEFT JOIN bucket_states USING (org_id, carrier)
+        CROSS JOIN LATERAL (
+            SELECT count(*) FILTER (WHERE mine) AS since,
+                   count(*) FILTER (WHERE mine AND kind = 'reply') AS replies_since
+            FROM (
+                SELECT kind, status = 'queued' AND m.carrier = $2 AS mine FROM messages AS m
+                WHERE m.org_id = $1 AND m.campaign_id = $4
+                  AND m.queued_at > coalesce(at, '-infinity') AND m.queued_at < $5
+                ORDER BY m.queued_at DESC LIMIT $6) AS latest) AS counted
         """,
-        org_id,
+        campaign.org_id,
         carrier,
-        use_case_id,
+        campaign.plan.use_case_id,
+        campaign.campaign_id,
+        now,
+        SINCE_MOST,
     )
     assert row is not None
     told = [Limits(**one) for one in row["told"] or []]
-    seen = None
+    seen = BucketSeen(now, row["since"], row["replies_since"])
     if row["at"] is not None:
         seen = BucketSeen(
             row["at"],
-            row["backlog"],
-            row["replies"],
+            row["backlog"] + row["since"],
+            row["replies"] + row["replies_since"],
             row["sent_per_minute"],
             row["room"],
             row["day_quota_left"],
