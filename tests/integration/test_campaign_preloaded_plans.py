@@ -10,7 +10,7 @@ import pytest
 from services.campaign import operator_token
 from services.campaign.domain import RANKS
 from services.campaign.rules import sendable
-from services.campaign.store import assignments, inbox, messages, reports
+from services.campaign.store import assignments, campaigns, inbox, messages, outlooks, reports
 from services.campaign.store.inbox import Part
 from shared.database import Transaction
 from shared.events import MessageSent
@@ -39,6 +39,13 @@ INSERT INTO messages (org_id, campaign_id, message_id, kind, channel, phone, sta
     SELECT 'acme', 'c5', to_char(n, 'FM0000000'), 'initial', 'sms',
            '+1303' || to_char(n, 'FM0000000'), 'unassigned', 0, now()
     FROM generate_series(1, {many}) AS n;
+INSERT INTO messages (org_id, campaign_id, message_id, kind, channel, phone, carrier, status, rank,
+                      status_at, queued_at)
+    SELECT 'acme', 'c6', 'q' || n, 'initial', 'sms', '+1404' || to_char(n, 'FM0000000'), 'att',
+           'queued', 1, now(), now() - interval '1 hour'
+    FROM generate_series(1, {many} / 3) AS n;
+INSERT INTO bucket_states (org_id, carrier, backlog, replies, sent_per_minute, slowed, at)
+    VALUES ('acme', 'att', {many} / 3, 0, 0, false, now() - interval '5 seconds');
 INSERT INTO received (org_id, campaign_id, phone, received_at, received_id, text)
     SELECT 'acme', 'c5', '+1202' || to_char(n, 'FM0000000'), now(), 'r' || n, 'Hello'
     FROM generate_series(1, {many} / 3) AS n;
@@ -85,6 +92,19 @@ async def _stock(url: str) -> None:
         await connection.execute("ANALYZE")
     finally:
         await connection.close()
+
+
+async def test_a_click_reads_what_was_queued_since_the_collider_told_and_not_what_was_before(
+    stocked_url: str,
+) -> None:
+    async def bucket(tx: Transaction) -> Any:
+        campaign = await campaigns.get(tx, "acme", "c6")
+        await asyncio.sleep(0)
+        return await outlooks.bucket(tx, campaign, "att", await tx.now())
+
+    blocks, found, plan = await blocks_read(stocked_url, "acme", bucket)
+    assert found.seen.backlog == MANY // 3
+    assert blocks < 30, (blocks, plan)
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
