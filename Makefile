@@ -17,7 +17,7 @@ setup:  ## Make .venv from the locks; returns at once when nothing has changed
 demo: setup  ## Run whole campaigns on private servers and show them live (2 minutes)
 	@$(RUN) deploy.demo
 
-test: setup  ## Lint, types, imports and all tests, on private servers (about 15 minutes)
+test: setup  ## Lint, types, imports and all tests, on private servers (about 17 minutes)
 	@$(RUN) deploy.local.check
 
 unit: setup  ## Run the pure tests: seconds, no servers
