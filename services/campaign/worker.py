@@ -110,7 +110,5 @@ async def look_ahead(database: Database) -> bool:
         material = await forecasting.gather(tx, due[0].org_id, due)
     found = await asyncio.to_thread(forecasting.look, material, [one.campaign_id for one in due])
     async with database.transaction() as tx:
-        # In one order, so that two replicas cannot stand in each other's way.
-        for campaign in sorted(due, key=lambda one: one.campaign_id):
-            await forecasting.write_down(tx, campaign, found[campaign.campaign_id])
+        await forecasting.write_down(tx, due, found)
     return True

@@ -1,6 +1,5 @@
 """Does what is due for numbers on their way back: claim, one call to the provider each, record."""
 
-import asyncio
 import random
 import time
 
@@ -12,11 +11,9 @@ from services.provisioner.domain import (
     Done,
     LookUp,
     Moment,
-    NotTaken,
     Patience,
-    Refused,
-    Unclear,
 )
+from services.provisioner.leased import all_at_once, asked
 from services.provisioner.providers import NumberProvider
 from services.provisioner.release import (
     Detach,
@@ -31,8 +28,7 @@ from services.provisioner.release import (
     use_of,
 )
 from services.provisioner.store import numbers
-from services.provisioner.worker import ACTS
-from shared.database import PASSING, Database
+from shared.database import Database
 from shared.ids import new_id
 
 NUMBERS_MOST = 10
@@ -63,20 +59,14 @@ class Releaser:
     async def step(self) -> bool:
         """Do what is due for a few numbers, all at once; whether there may be more."""
         lease = new_id()
-        started = time.monotonic()
+        until_s = time.monotonic() + self._lease_s
         claimed = await self._claim(lease)
-        done = await asyncio.gather(
-            *(self._do(number, act, lease, started) for number, act in claimed),
-            return_exceptions=True,
+        again = await all_at_once(
+            claimed,
+            lambda number, act: self._do(number, act, lease, until_s),
+            lambda number: {"number": number.number},
         )
-        for (number, act), result in zip(claimed, done, strict=True):
-            if isinstance(result, PASSING) or not isinstance(result, Exception | bool):
-                raise result
-            if isinstance(result, Exception):
-                # Its lease runs out, and it comes up again; the others go on.
-                kind = type(act).__name__
-                log.error("release failed", number=number.number, act=kind, exc_info=result)
-        return len(claimed) == NUMBERS_MOST or True in done
+        return len(claimed) == NUMBERS_MOST or again
 
     async def _claim(self, lease: str) -> list[tuple[Number, ReleaseAct]]:
         async with self._database.transaction() as tx:
@@ -90,18 +80,12 @@ class Releaser:
                 await numbers.put_intents(tx.sql, intents)
         return list(zip(intents, acts, strict=True))
 
-    async def _do(self, number: Number, act: ReleaseAct, lease: str, started: float) -> bool:
+    async def _do(self, number: Number, act: ReleaseAct, lease: str, until_s: float) -> bool:
         """One act; whether the number's next one is due at once."""
         with structlog.contextvars.bound_contextvars(org_id=number.org_id):
-            # A process that was frozen since its claim must not take a number from a campaign that
-            # has come on it since.
-            if time.monotonic() - started >= self._lease_s:
-                log.warning("lease ran out before the call", act=type(act).__name__)
+            answer = await asked(act, lambda: self._answer(act), until_s=until_s)
+            if answer is None:
                 return False
-            answer = await self._answer(act)
-            ACTS.labels(type(act).__name__, type(answer).__name__).inc()
-            if isinstance(answer, NotTaken | Refused | Unclear):
-                log.warning("provider", act=type(act).__name__, answer=answer.reason)
             return await self._record(number, act, answer, lease)
 
     async def _answer(self, act: ReleaseAct) -> Answer:

@@ -1,6 +1,5 @@
 """Does what is due for number orders: claim, one call to the provider each, record."""
 
-import asyncio
 import random
 import time
 
@@ -19,26 +18,24 @@ from services.provisioner.domain import (
     GiveUp,
     LookUp,
     Moment,
-    NotTaken,
     Order,
     Patience,
     Search,
     SeeOrder,
     SetProfile,
     TakePlace,
-    Unclear,
     Wait,
 )
+from services.provisioner.leased import all_at_once, asked
 from services.provisioner.providers import NumberProvider
 from services.provisioner.steps import Followed, follow, intend, next_act, with_profile
 from services.provisioner.store import numbers, orders
-from shared.database import PASSING, Database, Transaction
+from shared.database import Database, Transaction
 from shared.events import NumberProvisioned, NumberPurchased
 from shared.ids import new_id
 
 ORDERS_MOST = 10
 
-ACTS = Counter("sluice_provider_acts_total", "Calls to the number provider", ["act", "answer"])
 SETTLED = Counter("sluice_numbers_provisioned_total", "Number orders that ended", ["outcome"])
 
 log = structlog.get_logger(__name__)
@@ -70,21 +67,14 @@ class Provisioner:
     async def step(self) -> bool:
         """Do what is due for a few orders, all at once; whether there may be more."""
         lease = new_id()
-        started = time.monotonic()
+        until_s = time.monotonic() + self._lease_s
         claimed = await self._claim(lease)
-        done = await asyncio.gather(
-            *(self._do(order, act, lease, started) for order, act in claimed),
-            return_exceptions=True,
+        again = await all_at_once(
+            claimed,
+            lambda order, act: self._do(order, act, lease, until_s),
+            lambda order: {"order_id": order.order_id},
         )
-        for (order, act), result in zip(claimed, done, strict=True):
-            if isinstance(result, PASSING) or not isinstance(result, Exception | bool):
-                raise result
-            if isinstance(result, Exception):
-                # A fault of ours with one order is no reason to stop all others; its lease runs
-                # out, and it comes up again.
-                kind = type(act).__name__
-                log.error("order failed", order_id=order.order_id, act=kind, exc_info=result)
-        return len(claimed) == ORDERS_MOST or True in done
+        return len(claimed) == ORDERS_MOST or again
 
     async def _claim(self, lease: str) -> list[tuple[Order, Act]]:
         async with self._database.transaction() as tx:
@@ -99,19 +89,14 @@ class Provisioner:
                 await orders.put_intents(tx.sql, intents)
         return list(zip(intents, acts, strict=True))
 
-    async def _do(self, order: Order, act: Act, lease: str, started: float) -> bool:
+    async def _do(self, order: Order, act: Act, lease: str, until_s: float) -> bool:
         """One act of an order; whether its next one is due at once."""
         with structlog.contextvars.bound_contextvars(
             org_id=order.launch.org_id, campaign_id=order.launch.campaign_id
         ):
-            # A process that was frozen since its claim must not call for somebody else's order.
-            if time.monotonic() - started >= self._lease_s:
-                log.warning("lease ran out before the call", act=type(act).__name__)
+            answer = await asked(act, lambda: self._answer(act), until_s=until_s)
+            if answer is None:
                 return False
-            answer = await self._answer(act)
-            ACTS.labels(type(act).__name__, type(answer).__name__).inc()
-            if isinstance(answer, NotTaken | Unclear):
-                log.warning("provider", act=type(act).__name__, answer=answer.reason)
             return await self._record(order, act, answer, lease)
 
     async def _answer(self, act: Act) -> Answer:

@@ -14,7 +14,7 @@ from services.campaign.rules import sendable
 from services.campaign.store import inbox
 from services.campaign.store.inbox import Part
 from shared.database import Transaction
-from tests.plans import blocks_read
+from tests.plans import TEN_CAMPAIGNS, blocks_read
 
 MANY = 200_000
 """Measured once with 1,000,000: at most 471 blocks, in half a millisecond."""
@@ -24,17 +24,6 @@ BLOCKS_MOST = 600
 
 # Ten campaigns of a hundred senders; nearly all delivered, and of all else one in a thousand.
 STOCK = """
-INSERT INTO organizations (org_id, name, created_at) VALUES ('acme', 'Acme', now());
-INSERT INTO use_cases (org_id, use_case_id, name, provider_campaign_id, registered_at)
-    VALUES ('acme', 'u', 'u', 'C1', now());
-INSERT INTO contact_lists (org_id, contact_list_id, name, ready, touched_at, created_at, fields)
-    VALUES ('acme', 'l', 'all', true, now(), now(), '{{}}');
-INSERT INTO campaigns (org_id, campaign_id, state, name, use_case_id, contact_list_id, script,
-                       channel, media_urls, area_codes, opens_at, closes_at, hours_open,
-                       hours_close, time_zone, self_assign, batch_size, created_by, created_at)
-    SELECT 'acme', 'c' || c, 'active', 'c', 'u', 'l', 'Hi', 'sms', '{{}}', '{{}}', now(),
-           now() + interval '1 day', '9:00', '21:00', 'America/New_York', true, 100, 'a', now()
-    FROM generate_series(0, 9) AS c;
 INSERT INTO contacts (org_id, contact_list_id, contact_id, phone, first_name, last_name, fields)
     SELECT 'acme', 'l', to_char(n, 'FM0000000'), '+1303' || to_char(n, 'FM0000000'), '', '', '{{}}'
     FROM generate_series(1, {many} / 10) AS n;
@@ -67,6 +56,7 @@ async def _stock(url: str) -> None:
     connection = await asyncpg.connect(url, command_timeout=300)
     try:
         await connection.execute("SET search_path = campaign")
+        await connection.execute(TEN_CAMPAIGNS)
         await connection.execute(STOCK.format(many=MANY, statuses=others))
         await connection.execute("VACUUM ANALYZE")
     finally:

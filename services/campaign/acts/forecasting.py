@@ -14,12 +14,12 @@ from typing import Any
 from services.campaign.domain import Campaign, Carrier
 from services.campaign.rules import scripts
 from services.campaign.store import audiences, buckets, forecasts
+from services.campaign.store.forecasts import Seen
 from shared.database import Transaction
 from shared.events import Person, WindowAtRisk
 from shared.ids import id_from
 from shared.rules.forecast import (
     Bucket,
-    BucketSeen,
     CarrierForecast,
     Forecast,
     Load,
@@ -130,57 +130,50 @@ def _seen(material: Material, campaign_id: str, whole: Forecast | None) -> Campa
     )
 
 
-async def write_down(tx: Transaction, campaign: Campaign, seen: CampaignForecast) -> None:
-    """Keep what was seen of a running campaign, and tell of a window at risk, once for each end."""
-    # Of a paused campaign an admin knows that nothing goes.
-    at_risk = bool(seen.failing) and campaign.paused_at is None
-    is_news = await forecasts.keep(
-        tx, campaign, failing=seen.failing, safe_end_at=seen.safe_end_at, at_risk=at_risk
-    )
-    launched_by = await forecasts.launcher(tx, campaign) if is_news else None
-    if launched_by is not None:
+async def write_down(
+    tx: Transaction, looked_at: Sequence[Campaign], found: Mapping[str, CampaignForecast]
+) -> None:
+    """Keep what was seen of an organization's running campaigns, and tell of those at risk, once
+    for each of their ends."""
+    org_id = looked_at[0].org_id
+    by_id = {one.campaign_id: one for one in looked_at}
+    seen = [
+        # Of a paused campaign an admin knows that nothing goes.
+        Seen(one, what.failing, what.safe_end_at, bool(what.failing) and one.paused_at is None)
+        for one in looked_at
+        for what in [found[one.campaign_id]]
+    ]
+    for row in await forecasts.keep(tx, org_id, seen):
+        campaign = by_id[row["campaign_id"]]
         tx.tell(
-            WindowAtRisk(
-                org_id=campaign.org_id,
-                campaign_id=campaign.campaign_id,
-                name=campaign.plan.name,
-                launched_by=Person(**launched_by),
-                window=campaign.plan.window,
-                revision=campaign.revision,
-                failing=seen.failing,
-                safe_end_at=seen.safe_end_at,
-                forecast_at=seen.at,
+            _at_risk(
+                campaign, found[campaign.campaign_id], Person(name=row["name"], email=row["email"])
             ),
-            event_id=id_from(
-                "WindowAtRisk", campaign.org_id, campaign.campaign_id, str(campaign.revision)
-            ),
+            event_id=id_from("WindowAtRisk", org_id, campaign.campaign_id, str(campaign.revision)),
         )
+
+
+def _at_risk(campaign: Campaign, seen: CampaignForecast, launched_by: Person) -> WindowAtRisk:
+    return WindowAtRisk(
+        org_id=campaign.org_id,
+        campaign_id=campaign.campaign_id,
+        name=campaign.plan.name,
+        launched_by=launched_by,
+        window=campaign.plan.window,
+        revision=campaign.revision,
+        failing=seen.failing,
+        safe_end_at=seen.safe_end_at,
+        forecast_at=seen.at,
+    )
 
 
 def _buckets(limits: Iterable[Any], states: Iterable[Any]) -> tuple[Bucket, ...]:
     told: dict[str, dict[str, Limits]] = {}
     for row in limits:
-        scope = row["use_case_id"]
-        told.setdefault(row["carrier"], {})[scope] = Limits(
-            scope,
-            row["sms_per_minute"],
-            row["sms_unit"],
-            row["mms_per_minute"],
-            row["segments_per_day"],
-            row["day_zone"],
-        )
-    seen = {
-        row["carrier"]: BucketSeen(
-            row["at"],
-            row["backlog"],
-            row["replies"],
-            row["sent_per_minute"],
-            row["room"],
-            row["day_quota_left"],
-            row["slowed"],
-        )
-        for row in states
-    }
+        caps = dict(row)
+        carrier = caps.pop("carrier")
+        told.setdefault(carrier, {})[row["use_case_id"]] = Limits(**caps)
+    seen = {row["carrier"]: buckets.seen_of(row) for row in states}
     return tuple(
         Bucket(carrier, told.get(carrier, {}), seen.get(carrier))
         for carrier in sorted(told.keys() | seen.keys())

@@ -15,7 +15,7 @@ from services.campaign.domain import RANKS, Caller, Refused, Status
 from services.campaign.rules import scripts
 from services.campaign.rules.sendable import FAILED, UNSENT, Sendable, Tab, sendable, why_no_answer
 from services.campaign.store import conversations as store
-from services.campaign.store import inbox, tags
+from services.campaign.store import inbox, messages, tags
 from services.campaign.store.inbox import Part
 from shared.database import Transaction
 from shared.fields import Body as Words
@@ -240,6 +240,13 @@ async def reply(call: Call) -> web.StreamResponse:
     async with call.transaction() as tx:
         queued = await sending.reply(tx, call.caller, conversation_id, message_id, wanted.text)
     return answered(Queued.model_validate(queued), status=202, location=f"/messages/{message_id}")
+
+
+async def contact_of(call: Call, tx: Transaction) -> Record:
+    """The contact that a path names: by their conversation, or by a text to them; held."""
+    if "conversation_id" in call.request.match_info:
+        return await store.get(tx, call.org_id, call.id("conversation_id"))
+    return await messages.recipient(tx, call.org_id, call.id("message_id"))
 
 
 ROUTES = (

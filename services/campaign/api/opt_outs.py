@@ -1,12 +1,10 @@
 """Opting a contact out by hand; STOP and its kin do it by themselves."""
 
 from aiohttp import web
-from asyncpg import Record
 
 from services.campaign.acts import messenger
 from services.campaign.api.calls import SENDERS, Answer, Call, Route, answer
-from services.campaign.store import conversations, messages
-from shared.database import Transaction
+from services.campaign.api.conversations import contact_of
 
 
 class OptedOut(Answer):
@@ -19,20 +17,18 @@ class OptedOut(Answer):
 
 async def opt_out_partner(call: Call) -> web.StreamResponse:
     """Opt the contact of a conversation out."""
-    async with call.transaction() as tx:
-        contact = await conversations.get(tx, call.org_id, call.id("conversation_id"))
-        return await _opted_out(call, tx, contact)
+    return await _opted_out(call)
 
 
 async def opt_out_recipient(call: Call) -> web.StreamResponse:
     """Opt the contact out whom a text is for."""
+    return await _opted_out(call)
+
+
+async def _opted_out(call: Call) -> web.StreamResponse:
     async with call.transaction() as tx:
-        contact = await messages.recipient(tx, call.org_id, call.id("message_id"))
-        return await _opted_out(call, tx, contact)
-
-
-async def _opted_out(call: Call, tx: Transaction, contact: Record) -> web.StreamResponse:
-    withdrawn = await messenger.opt_out(tx, call.caller, contact)
+        contact = await contact_of(call, tx)
+        withdrawn = await messenger.opt_out(tx, call.caller, contact)
     return answer(OptedOut(phone=contact["phone"], withdrawn=withdrawn))
 
 

@@ -1,5 +1,6 @@
 """Tags: an organization's list of them, and who has which."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from aiohttp import web
@@ -18,8 +19,10 @@ from services.campaign.api.calls import (
     answer,
     page_of,
 )
+from services.campaign.api.conversations import contact_of
 from services.campaign.api.fields import Tag
-from services.campaign.store import conversations, messages, tags
+from services.campaign.domain import Caller
+from services.campaign.store import tags
 from shared.database import Transaction
 
 
@@ -86,41 +89,30 @@ async def remove(call: Call) -> web.StreamResponse:
 
 async def put_on_partner(call: Call) -> web.StreamResponse:
     """Put a tag on the contact of a conversation."""
-    async with call.transaction() as tx:
-        contact = await conversations.get(tx, call.org_id, call.id("conversation_id"))
-        return await _tagged(call, tx, contact)
+    return await _with_tags(call, messenger.tag)
 
 
 async def take_off_partner(call: Call) -> web.StreamResponse:
     """Take a tag off the contact of a conversation."""
-    async with call.transaction() as tx:
-        contact = await conversations.get(tx, call.org_id, call.id("conversation_id"))
-        return await _untagged(call, tx, contact)
+    return await _with_tags(call, messenger.untag)
 
 
 async def put_on_recipient(call: Call) -> web.StreamResponse:
     """Put a tag on the contact whom a text is for."""
-    async with call.transaction() as tx:
-        contact = await messages.recipient(tx, call.org_id, call.id("message_id"))
-        return await _tagged(call, tx, contact)
+    return await _with_tags(call, messenger.tag)
 
 
 async def take_off_recipient(call: Call) -> web.StreamResponse:
     """Take a tag off the contact whom a text is for."""
+    return await _with_tags(call, messenger.untag)
+
+
+async def _with_tags(
+    call: Call, act: Callable[[Transaction, Caller, Record, str], Awaitable[list[str]]]
+) -> web.StreamResponse:
     async with call.transaction() as tx:
-        contact = await messages.recipient(tx, call.org_id, call.id("message_id"))
-        return await _untagged(call, tx, contact)
-
-
-async def _tagged(call: Call, tx: Transaction, contact: Record) -> web.StreamResponse:
-    return _shown(contact, await messenger.tag(tx, call.caller, contact, call.id("tag")))
-
-
-async def _untagged(call: Call, tx: Transaction, contact: Record) -> web.StreamResponse:
-    return _shown(contact, await messenger.untag(tx, call.caller, contact, call.id("tag")))
-
-
-def _shown(contact: Record, found: list[str]) -> web.StreamResponse:
+        contact = await contact_of(call, tx)
+        found = await act(tx, call.caller, contact, call.id("tag"))
     return answer(
         ContactTags(campaign_id=contact["campaign_id"], phone=contact["phone"], tags=found)
     )

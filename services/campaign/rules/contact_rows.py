@@ -7,6 +7,7 @@ from functools import lru_cache
 import phonenumbers
 
 from services.campaign.domain import Carrier, Refused
+from services.campaign.rules import scripts
 from services.campaign.rules.csv_records import Record
 from services.campaign.rules.scripts import field_name
 from shared.rules.carriers import carrier_named
@@ -34,12 +35,7 @@ class Contact:
 
     def values(self) -> dict[str, str]:
         """What a script may name."""
-        return {
-            "first_name": self.first_name,
-            "last_name": self.last_name,
-            "phone": self.phone,
-            **self.fields,
-        }
+        return scripts.values(self.first_name, self.last_name, self.phone, self.fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,14 +48,18 @@ def check(script: str, known: Collection[str], *, field: str = "script") -> None
             )
 
 
-def values_of(contact: Any) -> dict[str, str]:
-    """What a script may name of a contact, out of a row; of one who is in no list: a number."""
-    return {
-        "first_name": contact["first_name"] or "",
-        "last_name": contact["last_name"] or "",
-        "phone": contact["phone"],
-        **(contact["fields"] or {}),
-    }
+def values(
+    first_name: str, last_name: str, phone: str, fields: Mapping[str, str]
+) -> dict[str, str]:
+    """What a script may name of a contact; `fields`: the columns that are their file's own."""
+    return {"first_name": first_name, "last_name": last_name, "phone": phone, **fields}
+
+
+def values_of(row: Any) -> dict[str, str]:
+    """The same out of a row; of one who is in no list it is a number alone."""
+    return values(
+        row["first_name"] or "", row["last_name"] or "", row["phone"], row["fields"] or {}
+    )
 
 
 def render(script: str, values: Mapping[str, str]) -> str:

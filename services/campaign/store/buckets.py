@@ -6,6 +6,7 @@ from asyncpg import Record
 
 from shared.database import Transaction
 from shared.events import BucketState
+from shared.rules.forecast import BucketSeen
 
 
 async def keep(tx: Transaction, events: Sequence[BucketState]) -> None:
@@ -52,4 +53,17 @@ async def listed(tx: Transaction, org_id: str, *, after: str, most: int) -> Sequ
         org_id,
         after,
         most,
+    )
+
+
+def seen_of(row: Record) -> BucketSeen:
+    """A bucket as it was last told, for what is forecast of it."""
+    return BucketSeen(
+        row["at"],
+        row["backlog"],
+        row["replies"],
+        row["sent_per_minute"],
+        row["room"],
+        row["day_quota_left"],
+        row["slowed"],
     )

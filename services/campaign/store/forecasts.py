@@ -1,6 +1,7 @@
 """What a forecast is made of, and which campaigns are due for one."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from asyncpg import Record
@@ -91,52 +92,49 @@ async def take_due(tx: Transaction, now: datetime, before: datetime) -> list[Cam
     return [campaigns.of_row(row) for row in rows]
 
 
-async def keep(
-    tx: Transaction,
-    campaign: Campaign,
-    *,
-    failing: int,
-    safe_end_at: datetime | None,
-    at_risk: bool,
-) -> bool:
-    """Write a forecast down, of the window as it was looked at; whether that it is at risk is news.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was forecast of a campaign's window, as it was looked at."""
+
+    campaign: Campaign
+    failing: int
+    safe_end_at: datetime | None
+    at_risk: bool
+
+
+async def keep(tx: Transaction, org_id: str, seen: Sequence[Seen]) -> Sequence[Record]:
+    """Write forecasts down; of those whose being at risk is news: campaign, and who launched it.
 
     Each revision's is news once. One that was edited meanwhile is left to the next look, and one
     that was archived is at no risk any more.
     """
-    return bool(
-        await tx.sql.fetchval(
-            """
-            WITH held AS MATERIALIZED (
-                SELECT org_id, campaign_id, risk_told_revision FROM campaigns
-                WHERE org_id = $1 AND campaign_id = $2 AND revision = $3 AND state = 'active'
-                FOR NO KEY UPDATE)
-            UPDATE campaigns AS c SET
-                failing = $4, safe_end_at = $5,
-                risk_told_revision = CASE WHEN $6 THEN $3 ELSE c.risk_told_revision END
-            FROM held WHERE c.org_id = held.org_id AND c.campaign_id = held.campaign_id
-            RETURNING $6 AND held.risk_told_revision < $3
-            """,
-            campaign.org_id,
-            campaign.campaign_id,
-            campaign.revision,
-            failing,
-            safe_end_at,
-            at_risk,
-        )
-    )
-
-
-async def launcher(tx: Transaction, campaign: Campaign) -> Record | None:
-    """Who launched a campaign: name and e-mail address."""
-    return await tx.sql.fetchrow(
+    return await tx.sql.fetch(
         """
-        SELECT p.name, p.email FROM campaigns AS c
-        JOIN people AS p ON p.org_id = c.org_id AND p.person_id = c.launched_by
-        WHERE c.org_id = $1 AND c.campaign_id = $2
+        WITH held AS MATERIALIZED (
+            SELECT c.campaign_id, launched_by, risk_told_revision, e.* FROM campaigns AS c
+            JOIN unnest($2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::boolean[])
+                 AS e (looked_at, looked_at_revision, left_over, saves_all_at, at_risk)
+              ON c.campaign_id = e.looked_at AND c.revision = e.looked_at_revision
+            WHERE c.org_id = $1 AND state = 'active'
+            -- In one order, so that two replicas cannot stand in each other's way.
+            ORDER BY c.campaign_id FOR NO KEY UPDATE OF c
+        ), kept AS (
+            UPDATE campaigns AS c SET
+                failing = left_over, safe_end_at = saves_all_at,
+                risk_told_revision = CASE WHEN at_risk THEN looked_at_revision
+                                          ELSE c.risk_told_revision END
+            FROM held WHERE c.org_id = $1 AND c.campaign_id = held.campaign_id)
+        SELECT campaign_id, name, email FROM held
+        JOIN people ON org_id = $1 AND person_id = launched_by
+        WHERE at_risk AND risk_told_revision < looked_at_revision
+        ORDER BY campaign_id
         """,
-        campaign.org_id,
-        campaign.campaign_id,
+        org_id,
+        [one.campaign.campaign_id for one in seen],
+        [one.campaign.revision for one in seen],
+        [one.failing for one in seen],
+        [one.safe_end_at for one in seen],
+        [one.at_risk for one in seen],
     )
 
 

@@ -15,6 +15,7 @@ from services.campaign.domain import (
     Status,
     status_told_by,
 )
+from services.campaign.rules import scripts
 from services.campaign.store import campaigns
 from shared.database import Transaction
 from shared.events import MessageOutcome
@@ -40,12 +41,7 @@ class Initial:
 
     def values(self) -> dict[str, str]:
         """What the script may name."""
-        return {
-            "first_name": self.first_name,
-            "last_name": self.last_name,
-            "phone": self.phone,
-            **self.fields,
-        }
+        return scripts.values(self.first_name, self.last_name, self.phone, self.fields)
 
 
 @dataclass(frozen=True, slots=True)

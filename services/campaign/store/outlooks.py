@@ -1,8 +1,10 @@
 """What a text's bucket was last said to be like, read with one statement for each click."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from services.campaign.domain import Campaign, Carrier
+from services.campaign.store import buckets
 from shared.database import Transaction
 from shared.rules.forecast import Bucket, BucketSeen
 from shared.rules.limits import Limits
@@ -49,15 +51,10 @@ async def bucket(tx: Transaction, campaign: Campaign, carrier: Carrier, now: dat
     )
     assert row is not None
     told = [Limits(**one) for one in row["told"] or []]
-    seen = BucketSeen(now, row["since"], row["replies_since"])
-    if row["at"] is not None:
-        seen = BucketSeen(
-            row["at"],
-            row["backlog"] + row["since"],
-            row["replies"] + row["replies_since"],
-            row["sent_per_minute"],
-            row["room"],
-            row["day_quota_left"],
-            row["slowed"],
-        )
+    before = BucketSeen(now) if row["at"] is None else buckets.seen_of(row)
+    seen = replace(
+        before,
+        backlog=before.backlog + row["since"],
+        replies=before.replies + row["replies_since"],
+    )
     return Bucket(carrier, {one.use_case_id: one for one in told}, seen)
