@@ -5,7 +5,7 @@ from services.collider.dispatch import Dispatcher
 from services.collider.handlers import HANDLERS
 from services.collider.page import BucketPage
 from services.collider.providers import MessageProvider
-from services.collider.providers.telnyx import TelnyxLookUps, TelnyxMessages, Verifier
+from services.collider.providers.telnyx import TelnyxLookUps, TelnyxMessages
 from services.collider.recipients import LookUps
 from services.collider.settings import Settings
 from services.collider.survey import Survey
@@ -13,6 +13,7 @@ from services.collider.upkeep import Upkeep
 from services.collider.worker import Claimer
 from shared.runtime import Runtime, run
 from shared.settings import from_environment
+from shared.signatures import TelnyxSignatures
 
 settings = from_environment(Settings)
 
@@ -48,7 +49,7 @@ async def wire_with(runtime: Runtime, provider: MessageProvider) -> None:
         database, unrouted_most_s=settings.unrouted_most_s, reply_most_s=settings.reply_most_s
     )
     survey = Survey(database)
-    webhooks = Webhooks(database, Verifier(settings.telnyx_public_key))
+    webhooks = Webhooks(database, TelnyxSignatures(settings.telnyx_public_key))
 
     runtime.hear(HANDLERS)
     runtime.work("claim", claimer.step, idle_s=0.05, wake=dispatcher.freed)

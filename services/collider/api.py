@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 from aiohttp import web
@@ -13,9 +13,8 @@ from services.collider.providers import telnyx
 from shared.database import Database, Transaction
 from shared.gather import Gather
 from shared.http import Problem, problems
+from shared.signatures import TelnyxSignatures, is_fresh
 
-# Telnyx's own tolerance; an older webhook may be somebody's who listened.
-TOLERANCE = timedelta(seconds=300)
 BODY_MOST_BYTES = 1024 * 1024
 
 log = structlog.get_logger(__name__)
@@ -32,8 +31,8 @@ class Signed:
 class Webhooks:
     """Takes webhooks; answers once they are recorded, so that the provider tries again else."""
 
-    def __init__(self, database: Database, verifier: telnyx.Verifier) -> None:
-        self._verifier = verifier
+    def __init__(self, database: Database, signatures: TelnyxSignatures) -> None:
+        self._signatures = signatures
         self.gather = Gather(database, record)
 
     def app(self) -> web.Application:
@@ -56,7 +55,7 @@ class Webhooks:
 
     async def _verified(self, request: web.Request) -> tuple[datetime, bytes]:
         body = await request.read()
-        signed_at = self._verifier.signed_at(request.headers, body)
+        signed_at = self._signatures.signed_at(request.headers, body)
         if signed_at is None:
             raise Problem(401, "The signature is wrong")
         return signed_at, body
@@ -74,8 +73,8 @@ class Webhooks:
 async def record(tx: Transaction, webhooks: Sequence[Signed]) -> list[bool]:
     """Record what fresh webhooks say; which of them were fresh."""
     now = await tx.now()
-    fresh = [abs(now - one.signed_at) <= TOLERANCE for one in webhooks]
-    says = [one.says for one, is_fresh in zip(webhooks, fresh, strict=True) if is_fresh]
+    fresh = [is_fresh(one.signed_at, now) for one in webhooks]
+    says = [one.says for one, taken in zip(webhooks, fresh, strict=True) if taken]
     receipts = [one for one in says if isinstance(one, Receipt)]
     # Before messages are locked: look-ups touch recipients before messages, too.
     await recipients.correct(tx, receipts)

@@ -19,6 +19,13 @@ from shared.events.decisions import (
     WindowChanged,
     WindowClosed,
 )
+from shared.events.notices import (
+    CarrierDeliverability,
+    DeliverabilityReported,
+    FailureCount,
+    NoticeKind,
+    NoticeSettingsChanged,
+)
 from shared.events.numbers import (
     CampaignHeld,
     CarrierAnswered,
@@ -27,6 +34,7 @@ from shared.events.numbers import (
     NumberProvisioned,
     NumberPurchased,
     NumberReleased,
+    ProvisioningDelayed,
 )
 from shared.events.texts import (
     ContactOptedIn,
@@ -56,6 +64,7 @@ EVENTS: dict[str, type[Event]] = {
         UnclearSettled,
         NumberPurchased,
         CarrierAnswered,
+        ProvisioningDelayed,
         NumberProvisioned,
         NumberReleased,
         CampaignHeld,
@@ -70,6 +79,8 @@ EVENTS: dict[str, type[Event]] = {
         CarriersAsked,
         CarriersFound,
         BucketState,
+        NoticeSettingsChanged,
+        DeliverabilityReported,
     )
 }
 
@@ -83,13 +94,16 @@ __all__ = [
     "CampaignPaused",
     "CampaignResumed",
     "CarrierAnswered",
+    "CarrierDeliverability",
     "CarrierState",
     "Carriers",
     "CarriersAsked",
     "CarriersFound",
     "ContactOptedIn",
     "ContactOptedOut",
+    "DeliverabilityReported",
     "Event",
+    "FailureCount",
     "FoundCarrier",
     "LimitsChanged",
     "MessageDelivered",
@@ -100,10 +114,13 @@ __all__ = [
     "MessageReceived",
     "MessageSent",
     "MessageUnclear",
+    "NoticeKind",
+    "NoticeSettingsChanged",
     "NumberProvisioned",
     "NumberPurchased",
     "NumberReleased",
     "Person",
+    "ProvisioningDelayed",
     "QueueWithdrawn",
     "UnclearSettled",
     "UseCaseRegistered",

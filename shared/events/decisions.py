@@ -49,6 +49,9 @@ class CampaignLaunched(CampaignEvent):
     """A campaign is active from now on. `number`: it already has one, nothing is to be bought.
 
     With `hold_until_provisioned` none of its texts goes before all carriers confirmed its number.
+    With `dedicated_number` it sends from the use case's dedicated number: bought for the first such
+    campaign, shared by all later ones, never given back by an archive. Where its area codes are
+    sold out, others of the same state do if `nearby_area_codes` says so.
     """
 
     use_case_id: Id
@@ -60,6 +63,8 @@ class CampaignLaunched(CampaignEvent):
     revision: Revision
     number: Phone | None = None
     hold_until_provisioned: bool = False
+    dedicated_number: bool = False
+    nearby_area_codes: bool = True
 
 
 class WindowChanged(CampaignEvent):

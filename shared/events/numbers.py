@@ -48,7 +48,11 @@ class Carriers(BaseModel):
 
 
 class NumberProvisioned(CampaignEvent):
-    """Provisioning has come to an end: complete when all carriers confirmed, else failed."""
+    """Provisioning has come to an end: complete when all carriers confirmed, else failed.
+
+    What has failed may complete later; nothing ever goes back from complete. `after_failure`: that
+    is what has happened here. `archived`: it failed only because the campaign was archived.
+    """
 
     name: Name
     number: Phone | None
@@ -58,6 +62,18 @@ class NumberProvisioned(CampaignEvent):
     launched_by: Person
     window: Window
     took_s: Annotated[float, Field(ge=0)]
+    after_failure: bool = False
+    archived: bool = False
+
+
+class ProvisioningDelayed(CampaignEvent):
+    """Provisioning takes longer than it should, and what it waits for, in words for the admin.
+
+    Told at most once for each cause in a row; whatever is told of the number later ends it.
+    """
+
+    waits_for: Name
+    delayed_at: Instant
 
 
 class CampaignHeld(CampaignEvent):

@@ -37,7 +37,7 @@ class Provisioner:
     """Says what the provisioner would."""
 
     def __init__(self, org_id: str, campaign_id: str) -> None:
-        self.about = {"org_id": org_id, "campaign_id": campaign_id}
+        self.about: dict[str, Any] = {"org_id": org_id, "campaign_id": campaign_id}
 
     def purchased(self) -> NumberPurchased:
         return NumberPurchased(

@@ -6,7 +6,6 @@ It takes no expiry (its queue keeps a text for four hours at most): that a text 
 may is up to the claim, and to the last look before the call.
 """
 
-import base64
 import json
 import math
 import re
@@ -17,8 +16,6 @@ from urllib.parse import quote
 
 import aiohttp
 import structlog
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic_core import from_json
 
 from services.collider.carriers import LookedUp, LookUp, NotLookedUp
@@ -267,23 +264,6 @@ def _error(document: Any) -> tuple[str | None, str | None]:
 
 
 # --- webhooks --------------------------------------------------------------------------------
-
-
-class Verifier:
-    """Knows whether a webhook is Telnyx's: Ed25519 over `{timestamp}|{raw body}`."""
-
-    def __init__(self, public_key: str) -> None:
-        self._key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
-
-    def signed_at(self, headers: Mapping[str, str], body: bytes) -> datetime | None:
-        """When it was signed; None when the signature is missing or wrong."""
-        timestamp = headers.get("telnyx-timestamp", "")
-        try:
-            signature = base64.b64decode(headers.get("telnyx-signature-ed25519", ""), validate=True)
-            self._key.verify(signature, timestamp.encode() + b"|" + body)
-            return datetime.fromtimestamp(int(timestamp), UTC)
-        except (InvalidSignature, ValueError, OverflowError, OSError):
-            return None
 
 
 _STATES: dict[str, ReceiptState] = {
