@@ -4,10 +4,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from shared.events import NumberProvisioned
+from shared.events import CampaignHeld, NumberProvisioned, Person, WindowAtRisk
 from shared.ids import id_from
+from shared.rules.hours import Hours, Window
 
-Kind = Literal["provisioning complete", "provisioning failed"]
+Kind = Literal["provisioning complete", "provisioning failed", "window at risk", "campaign held"]
+Channel = Literal["email", "webhook"]
+CampaignKey = tuple[str, str]
+"""Organization, campaign."""
 
 State = Literal[
     "due",  # to be sent, or sent again
@@ -16,6 +20,8 @@ State = Literal[
     "refused",  # the server will not take it, now or ever
     "unclear",  # its answer was lost: never sent again by itself
     "expired",  # the server was away, or put us off, until the notice was no news any more
+    "unwanted",  # switched off since, by whoever it was for
+    "overtaken",  # what has become known since makes it wrong
 ]
 
 RETRY_S = 2.0
@@ -29,11 +35,26 @@ class Notice:
 
     org_id: str
     notice_id: str
-    campaign_id: str
+    campaign_id: str | None
+    """None: it is about the organization."""
     kind: Kind
     facts: dict[str, Any]
     """The event's data, in JSON form."""
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A campaign as far as it was told of: its facts come in any order."""
+
+    name: str | None = None
+    launched_by: Person | None = None
+    window: Window | None = None
+    hours: Hours | None = None
+    revision: int = 0
+    """Of window and hours."""
+    is_complete: bool = False
+    """The provisioning of its number is complete, as was noted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +69,9 @@ class Delivery:
     """When something is to be done next; None: never again."""
     tries: int = 0
     error: str | None = None
+    channel: Channel = "email"
+    campaign: Campaign = Campaign()
+    """What the notice is about, as known when this was claimed."""
 
 
 # --- what came of handing a mail over ------------------------------------------------------------
@@ -84,19 +108,30 @@ class Unclear:
 Outcome = Taken | Refused | NotTaken | Unclear
 
 
-def notice_of(event: NumberProvisioned, now: datetime) -> tuple[Notice, Delivery]:
-    """The notice that an event asks for, and its delivery to the admin who launched."""
-    kind: Kind = "provisioning complete" if event.outcome == "complete" else "provisioning failed"
-    notice = Notice(
+Noticed = NumberProvisioned | WindowAtRisk | CampaignHeld
+"""Events of campaigns that somebody is to be told of."""
+
+
+def notice_of(event: Noticed, now: datetime) -> Notice:
+    """The notice that an event asks for; the same one for whatever is to be told but once."""
+    match event:
+        case NumberProvisioned():
+            kind: Kind = (
+                "provisioning complete" if event.outcome == "complete" else "provisioning failed"
+            )
+            once: tuple[str, ...] = ()
+        case WindowAtRisk():
+            kind, once = "window at risk", (str(event.revision),)
+        case CampaignHeld():
+            kind, once = "campaign held", (event.carrier, event.state)
+    return Notice(
         org_id=event.org_id,
-        # The same event, or another one of the same outcome, makes the same notice.
-        notice_id=id_from("notice", event.org_id, event.campaign_id, kind),
+        notice_id=id_from("notice", event.org_id, event.campaign_id, kind, *once),
         campaign_id=event.campaign_id,
         kind=kind,
         facts=event.model_dump(mode="json"),
         created_at=now,
     )
-    return notice, Delivery(notice, event.launched_by.email, "due", now, now)
 
 
 def followed(delivery: Delivery, outcome: Outcome, now: datetime, luck: float) -> Delivery:
@@ -121,6 +156,25 @@ def followed(delivery: Delivery, outcome: Outcome, now: datetime, luck: float) -
                 error=reason,
                 due_at=due_at,
             )
+
+
+def overtaken(delivery: Delivery) -> str | None:
+    """What has become known since, where that makes the notice wrong: then it is not sent."""
+    notice, campaign = delivery.notice, delivery.campaign
+    if notice.kind == "provisioning failed" and campaign.is_complete:
+        return "its provisioning is complete by now"
+    if notice.kind == "window at risk" and notice.facts["revision"] < campaign.revision:
+        return "its window has been edited since"
+    pending = notice.kind == "campaign held" and notice.facts["state"] == "pending"
+    # The three that confirm numbers have; what holds the texts to others holds them still.
+    if pending and notice.facts["carrier"] != "other" and campaign.is_complete:
+        return "the carrier has confirmed its number since"
+    return None
+
+
+def withheld(delivery: Delivery, state: State, why: str, now: datetime) -> Delivery:
+    """A delivery that is not to be made any more."""
+    return _settled(delivery, state, why, now)
 
 
 def abandoned(delivery: Delivery, now: datetime) -> Delivery:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import structlog
 from prometheus_client import Counter
 
-from services.notifier import store
 from services.notifier.domain import (
     Delivery,
     NotTaken,
@@ -14,9 +13,12 @@ from services.notifier.domain import (
     Refused,
     abandoned,
     followed,
+    overtaken,
+    withheld,
 )
 from services.notifier.letters import Unaddressable, Writer
 from services.notifier.smtp import Conversation, MailServer, Unreachable
+from services.notifier.store import deliveries
 from shared.database import PASSING, Database
 from shared.ids import new_id
 
@@ -59,14 +61,25 @@ class Mailer:
     async def _claim(self, lease: str) -> list[Delivery]:
         async with self._database.transaction() as tx:
             now = await tx.now()
-            due = await store.lease_due(
-                tx.sql, now=now, lease=lease, lease_s=self._lease_s, most=LETTERS_MOST
+            due = await deliveries.lease_due(
+                tx.sql,
+                channel="email",
+                now=now,
+                lease=lease,
+                lease_s=self._lease_s,
+                most=LETTERS_MOST,
             )
+            wanted = []
             for delivery in due:
                 if delivery.state == "sending":
-                    await store.put_delivery(tx.sql, abandoned(delivery, now), lease)
+                    await deliveries.put(tx.sql, abandoned(delivery, now), lease)
                     log.warning("unclear", org_id=delivery.notice.org_id)
-        return [delivery for delivery in due if delivery.state == "due"]
+                elif why := overtaken(delivery):
+                    after = withheld(delivery, "overtaken", why, now)
+                    await deliveries.put(tx.sql, after, lease)
+                else:
+                    wanted.append(delivery)
+        return wanted
 
     async def _send(self, conversation: Conversation, delivery: Delivery, lease: str) -> None:
         try:
@@ -102,16 +115,16 @@ class Mailer:
     async def _intend(self, delivery: Delivery, lease: str) -> bool:
         """Commit that the server may have it from here on."""
         async with self._database.transaction() as tx:
-            return await store.put_sending(
+            return await deliveries.put_sending(
                 tx.sql, delivery, now=await tx.now(), lease=lease, lease_s=self._lease_s
             )
 
-    async def _record(self, deliveries: Sequence[Delivery], outcome: Outcome, lease: str) -> None:
+    async def _record(self, tried: Sequence[Delivery], outcome: Outcome, lease: str) -> None:
         async with self._database.transaction() as tx:
             now = await tx.now()
-            for delivery in deliveries:
+            for delivery in tried:
                 after = followed(delivery, outcome, now, random.random())
-                if not await store.put_delivery(tx.sql, after, lease):
+                if not await deliveries.put(tx.sql, after, lease):
                     log.warning("result came too late", notice_id=delivery.notice.notice_id)
                     continue
                 NOTICES.labels(delivery.notice.kind, after.state).inc()

@@ -109,7 +109,7 @@ async def bench(database_url: str) -> AsyncIterator[Bench]:
     clock = ManualClock(NOW)
     database = await Database.open(database_url, "notifier", size=4, clock=clock)
     async with database.connection() as connection:
-        await connection.execute("TRUNCATE notices, deliveries, heard")
+        await connection.execute("TRUNCATE notices, deliveries, campaigns, heard")
     yield Bench(database, clock, new_id())
     await database.close()
 
@@ -183,10 +183,21 @@ async def test_the_admin_gets_one_mail_however_often_the_event_comes(bench: Benc
 async def test_complete_after_failed_is_a_second_notice(bench: Bench) -> None:
     inbox = Inbox()
     async with mail_server(inbox) as port:
-        await bench.hear(bench.event(outcome="failed", reason="No answer."), bench.event())
+        await bench.hear(bench.event(outcome="failed", reason="No answer."))
+        await bench.mailer(port).step()
+        await bench.hear(bench.event())
         await bench.mailer(port).step()
     assert len(inbox.letters) == 2
     assert await bench.states() == [("spring", "sent"), ("spring", "sent")]
+
+
+async def test_a_failure_that_is_told_after_completion_is_not_mailed_any_more(bench: Bench) -> None:
+    inbox = Inbox()
+    async with mail_server(inbox) as port:
+        await bench.hear(bench.event(outcome="failed", reason="No answer."), bench.event())
+        await bench.mailer(port).step()
+    assert len(inbox.letters) == 1
+    assert await bench.states() == [("spring", "sent"), ("spring", "overtaken")]
 
 
 async def test_while_the_server_is_away_notices_wait_and_then_all_go_once(bench: Bench) -> None:

@@ -45,7 +45,12 @@ def provisioned(**changes: Any) -> NumberProvisioned:
 
 
 def delivery_of(**changes: Any) -> Delivery:
-    return notice_of(provisioned(**changes), NOW)[1]
+    return delivery_at(NOW, **changes)
+
+
+def delivery_at(now: datetime, **changes: Any) -> Delivery:
+    event = provisioned(**changes)
+    return Delivery(notice_of(event, now), event.launched_by.email, "due", now, now)
 
 
 def letter(mail_from: str = "Sluice <sluice@example.com>", **changes: Any) -> EmailMessage:
@@ -117,7 +122,7 @@ def test_no_name_can_add_a_header_or_a_line(name: str) -> None:
 
 
 def test_the_message_id_is_the_same_whenever_a_notice_is_written() -> None:
-    again = notice_of(provisioned(took_s=50), NOW + timedelta(hours=1))[1]
+    again = delivery_at(NOW + timedelta(hours=1), took_s=50)
     writer = Writer("sluice@example.com")
     first, second = writer.write(delivery_of()).content, writer.write(again).content
     ids = [message_from_bytes(content)["Message-ID"] for content in (first, second)]
