@@ -166,6 +166,14 @@ class Behaviour(_Document):
     """Share of messages that never get a receipt."""
     sent_webhooks: bool = True
     """Whether message.sent is posted at all; message.finalized always is."""
+    number_updates_name_carriers: bool = True
+    """Whether 10dlc.phone_number.update events show each carrier's mapping; see registry."""
+    number_updates_lost_share: float = Field(0, ge=0, le=1)
+    """Share of them that is never posted; of the others, shares that come twice, and late."""
+    number_updates_duplicate_share: float = Field(0, ge=0, le=1)
+    number_updates_late_share: float = Field(0, ge=0, le=1)
+    number_updates_late_s: Between = Between()
+    """So late that what was said after it comes before it."""
     webhook_retry_s: float = Field(120, ge=0)
     """How long an event that nobody takes is tried again."""
 

@@ -17,14 +17,17 @@ What Telnyx shows of an attachment, and how an adapter should read it:
 - The words of a refusal are in `failureReasons` or in `errors`: read both.
 
 Changes are also posted as `10dlc.phone_number.update` to the campaign's webhook address, where
-one is set: `type` ASSIGNMENT (`status` success or failed, `reasons`) for the registry's step,
-STATUS_UPDATE (`status` ADDED or FAILED, with the mapping fields) for a carrier's.
+one is set: `type` ASSIGNMENT and DELETION (`status` success or failed, `reasons`) for the
+registry's steps, STATUS_UPDATE (`status` ADDED, FAILED or PENDING) for a carrier's. `occurred_at`
+is the word's own time. They show the attachment as well, mapping fields and all; Telnyx documents
+only number, campaign, `type`, `status` and `reasons`, which name no carrier: with the behaviour
+`number_updates_name_carriers: false` they are like that, and an adapter has to ask.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Literal
@@ -45,6 +48,11 @@ from services.sandbox.holdings import Holdings
 from services.sandbox.messages import event
 
 Mapping = Literal["PENDING", "ADDED", "FAILED"]
+Post = Callable[[datetime, Webhook], None]
+Word = Literal["pending", "confirmed", "refused"]
+DOCUMENTED = ("phoneNumber", "campaignId", "tcrCampaignId")
+"""What each number update shows besides what it is about."""
+MAPPINGS: dict[Word, Mapping] = {"pending": "PENDING", "confirmed": "ADDED", "refused": "FAILED"}
 
 
 @dataclass(slots=True)
@@ -71,7 +79,25 @@ class Attachment:
     mappings: dict[Carrier, Mapping] = field(
         default_factory=lambda: dict.fromkeys(REGISTRARS, "PENDING")
     )
-    reasons: list[str] = field(default_factory=list)
+    said_at: dict[Carrier, datetime] = field(default_factory=dict)
+    """Of the carriers that have spoken, when they last did."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """Why not, by who says so: a carrier, or the registry."""
+
+    def hear(self, carrier: Carrier, mapping: Mapping, said_at: datetime, why: str | None) -> bool:
+        """Take a carrier's word, unless there is a later one."""
+        if said_at < self.said_at.get(carrier, said_at):
+            return False
+        self.said_at[carrier], self.mappings[carrier] = said_at, mapping
+        self.updated_at = max(self.updated_at, said_at)
+        self.reasons.pop(carrier, None)
+        if why is not None:
+            self.reasons[carrier] = why
+        if set(self.mappings.values()) == {"FAILED"}:
+            self.assignment_status = "FAILED_ASSIGNMENT"
+        elif self.assignment_status == "FAILED_ASSIGNMENT":
+            self.assignment_status = "ASSIGNED"
+        return True
 
     def registration(self, carrier: Carrier) -> Registration:
         """What this carrier makes of the number; the regional ones follow Verizon's mapping."""
@@ -88,21 +114,21 @@ class Attachment:
             "tcrCampaignId": self.campaign.id,
             "telnyxCampaignId": self.campaign.id,
             "assignmentStatus": self.assignment_status,
-            "failureReasons": "; ".join(self.reasons) or None,
-            "errors": "; ".join(self.reasons) or None,
-            "tmobileNumberMappingStatus": self.mappings["tmobile"],
+            "failureReasons": "; ".join(self.reasons.values()) or None,
+            "errors": "; ".join(self.reasons.values()) or None,
+            "tmobileNumberMappingStatus": self.mappings.get("tmobile"),
             "nonTmobileNumberMappingStatus": self._non_tmobile(behaviour),
             "createdAt": iso(self.created_at),
             "updatedAt": iso(self.updated_at),
         }
         if behaviour.att_mapping_shown:
-            shown["attNumberMappingStatus"] = self.mappings["att"]
+            shown["attNumberMappingStatus"] = self.mappings.get("att")
         return shown
 
-    def _non_tmobile(self, behaviour: Behaviour) -> Mapping:
+    def _non_tmobile(self, behaviour: Behaviour) -> Mapping | None:
         if behaviour.att_mapping_shown:
-            return self.mappings["verizon"]
-        both = {self.mappings["att"], self.mappings["verizon"]}
+            return self.mappings.get("verizon")
+        both = {self.mappings.get("att"), self.mappings.get("verizon")}
         if "FAILED" in both:
             return "FAILED"
         return "ADDED" if both == {"ADDED"} else "PENDING"
@@ -111,7 +137,7 @@ class Attachment:
 class Registry:
     """All campaigns and attachments of the account, and what becomes of them."""
 
-    def __init__(self, agenda: Agenda, post: Callable[[Webhook], None], holdings: Holdings) -> None:
+    def __init__(self, agenda: Agenda, post: Post, holdings: Holdings) -> None:
         self._agenda = agenda
         self._holdings = holdings
         self._post = post
@@ -177,6 +203,7 @@ class Registry:
         """An attachment that every carrier has confirmed already: for tests that only send."""
         attachment = Attachment(phone, self.campaign(campaign_id), at, at, "ASSIGNED")
         attachment.mappings = dict.fromkeys(REGISTRARS, "ADDED")
+        attachment.said_at = dict.fromkeys(REGISTRARS, at)
         self._attachments[phone] = attachment
         self._holdings.put_on(at, campaign_id, phone, given=True)
         return attachment
@@ -203,9 +230,11 @@ class Registry:
             return
         if fails:
             attachment.assignment_status, attachment.updated_at = "FAILED_UNASSIGNMENT", at
-            attachment.reasons.append("The registry did not answer.")
+            attachment.reasons["registry"] = "The registry did not answer."
         else:
             self.drop(attachment.phone)
+        said = {"status": "failed" if fails else "success", "type": "DELETION"}
+        self._tell(attachment, at, at, {**said, "reasons": list(attachment.reasons.values())})
 
     def _refusal(self, attachment: Attachment, carrier: Carrier) -> str | None:
         name = {"att": "AT&T", "tmobile": "T-Mobile", "verizon": "Verizon"}[carrier]
@@ -228,26 +257,62 @@ class Registry:
         if attachment.assignment_status != "PENDING_ASSIGNMENT":
             return
         attachment.assignment_status, attachment.updated_at = "ASSIGNED", at
-        self._tell(attachment, at, {"type": "ASSIGNMENT", "status": "success", "reasons": []})
+        self._tell(attachment, at, at, {"type": "ASSIGNMENT", "status": "success", "reasons": []})
 
     def _map(self, attachment: Attachment, carrier: Carrier, why: str | None, at: datetime) -> None:
         if self._attachments.get(attachment.phone) is not attachment:
             return
-        attachment.mappings[carrier] = "ADDED" if why is None else "FAILED"
-        attachment.updated_at = at
-        if why is not None:
-            attachment.reasons.append(why)
-        if set(attachment.mappings.values()) == {"FAILED"}:
-            attachment.assignment_status = "FAILED_ASSIGNMENT"
-        self._tell(
-            attachment,
-            at,
-            {"type": "STATUS_UPDATE", "status": attachment.mappings[carrier]},
-        )
+        self._word(attachment, carrier, "ADDED" if why is None else "FAILED", at, at, why)
 
-    def _tell(self, attachment: Attachment, at: datetime, change: dict[str, object]) -> None:
+    def speak(
+        self,
+        at: datetime,
+        phone: str,
+        carrier: Carrier,
+        word: Word,
+        *,
+        said_at: datetime | None = None,
+        reason: str | None = None,
+    ) -> Attachment:
+        """Let a carrier give its word, again if it has, by a test's wish.
+
+        `said_at`: the word's own time, now where none is given. Where the carrier has spoken since,
+        the webhook comes all the same and the attachment stays: late news changes no record.
+        """
+        attachment = self.get(phone)
+        why = (reason or "Refused.") if word == "refused" else None
+        self._word(attachment, carrier, MAPPINGS[word], at, said_at or at, why)
+        return attachment
+
+    def _word(
+        self,
+        attachment: Attachment,
+        carrier: Carrier,
+        mapping: Mapping,
+        at: datetime,
+        said_at: datetime,
+        why: str | None,
+    ) -> None:
+        told = attachment
+        if not attachment.hear(carrier, mapping, said_at, why):
+            # How all else stood by then is not known any more: it speaks of this carrier alone.
+            reasons: dict[str, str] = {} if why is None else {carrier: why}
+            told = replace(
+                attachment,
+                mappings={carrier: mapping},
+                reasons=reasons,
+                assignment_status="ASSIGNED",
+            )
+        self._tell(told, at, said_at, {"type": "STATUS_UPDATE", "status": mapping})
+
+    def _tell(
+        self, attachment: Attachment, at: datetime, said_at: datetime, change: dict[str, object]
+    ) -> None:
         url = attachment.campaign.webhook_url
         if url is None:
             return
-        payload = {**attachment.data(self.behaviour), **change}
-        self._post(Webhook(url, event("10dlc.phone_number.update", at, payload)))
+        shown = attachment.data(self.behaviour)
+        if not self.behaviour.number_updates_name_carriers:
+            shown = {name: shown[name] for name in DOCUMENTED}
+        update = event("10dlc.phone_number.update", said_at, {**shown, **change})
+        self._post(at, Webhook(url, update))

@@ -67,7 +67,7 @@ class World:
         self.phones = Phones()
         self.numbers = Numbers(self.agenda, seed)
         self._webhooks: list[Webhook] = []
-        self.registry = Registry(self.agenda, self._webhooks.append, self.judge.holdings)
+        self.registry = Registry(self.agenda, self._post_number_update, self.judge.holdings)
         self._seed = seed
         self._messages: dict[str, Message] = {}
         self._account_second = SlidingMinute(1_000_000)
@@ -304,6 +304,22 @@ class World:
         self._webhooks.append(webhook)
         if self.dice.random() < self.behaviour.receipt_duplicate_share:
             self._webhooks.append(webhook)
+
+    # Numbers' updates.
+
+    def _post_number_update(self, at: datetime, webhook: Webhook) -> None:
+        behaviour, dice = self.behaviour, self.dice
+        if dice.random() < behaviour.number_updates_lost_share:
+            return
+        late = dice.random() < behaviour.number_updates_late_share
+        twice = dice.random() < behaviour.number_updates_duplicate_share
+        for _ in range(1 + twice):
+            if late:
+                delay = behaviour.number_updates_late_s
+                delay_s = dice.uniform(delay.min, delay.max)
+                self.agenda.after(at, delay_s, lambda _: self._webhooks.append(webhook))
+            else:
+                self._webhooks.append(webhook)
 
     # Phones.
 

@@ -208,6 +208,23 @@ async def test_the_key_is_the_same_for_the_same_seed() -> None:
     assert keys[0] == keys[1] != keys[2]
 
 
+async def test_a_carrier_speaks_again_with_a_time_of_its_own(
+    client: Client, listener: Listener, number: str
+) -> None:
+    address = {"brand": "acme", "webhook_url": listener.url("/webhooks/telnyx/numbers")}
+    await client.ask("PUT", "/sandbox/campaigns/use-case", address)
+    word = f"/sandbox/numbers/{number}/carriers/tmobile"
+    told = {"state": "refused", "at": "2030-06-01T12:00:00-07:00", "reason": "T-Mobile: no."}
+    shown = await client.ask("PUT", word, told)
+    assert shown["tmobileNumberMappingStatus"] == "FAILED"
+    [update] = await listener.hears("10dlc.phone_number.update")
+    assert (update["status"], update["failureReasons"]) == ("FAILED", "T-Mobile: no.")
+    assert json.loads(listener.got[0][2])["data"]["occurred_at"] == "2030-06-01T19:00:00.000000Z"
+    late = await client.ask("PUT", word, {"state": "confirmed", "at": "2030-06-01T18:59:59Z"})
+    assert late["tmobileNumberMappingStatus"] == "FAILED"
+    await client.ask("PUT", "/sandbox/numbers/+13/carriers/att", {"state": "pending"}, 404)
+
+
 async def test_over_the_limit_the_receipt_says_so_and_the_judge_too(
     client: Client, listener: Listener, number: str
 ) -> None:
@@ -294,6 +311,8 @@ async def test_what_is_told_wrongly_is_refused_with_the_field(client: Client) ->
         ("/sandbox/limits/acme/att", {"day_zone": "Mars/Olympus"}, "day_zone"),
         ("/sandbox/limits/acme/sprint", {}, "carrier"),
         ("/sandbox/carriers/+12125550100", {"carrier": "sprint"}, "carrier"),
+        ("/sandbox/numbers/+12125550100/carriers/other", {"state": "confirmed"}, "carrier"),
+        ("/sandbox/numbers/+12125550100/carriers/att", {"state": "added"}, "state"),
         ("/judge/hours/+12125550100", {"window": {"opens_at": "noon"}}, "window.opens_at"),
     ):
         refused = await client.ask("PUT", path, body, status=422)

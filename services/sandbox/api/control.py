@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from services.sandbox.api.edge import (
     ControlDocument,
@@ -13,7 +13,16 @@ from services.sandbox.api.edge import (
     read_document,
 )
 from services.sandbox.behaviour import Behaviour
-from services.sandbox.domain import BAD_REQUEST, CARRIERS, Carrier, Limit, Refused, Unit
+from services.sandbox.domain import (
+    BAD_REQUEST,
+    CARRIERS,
+    REGISTRARS,
+    Carrier,
+    Limit,
+    Refused,
+    Unit,
+)
+from services.sandbox.registry import Word
 from services.sandbox.service import Sandbox
 
 
@@ -60,6 +69,14 @@ class NumberDocument(ControlDocument):
     campaign_id: str | None = None
 
 
+class WordDocument(ControlDocument):
+    """A carrier's word on a number; `at` is its own time, however late it comes."""
+
+    state: Word
+    at: AwareDatetime | None = None
+    reason: str | None = None
+
+
 class TextDocument(ControlDocument):
     """A text from a phone to one of our numbers."""
 
@@ -68,11 +85,11 @@ class TextDocument(ControlDocument):
     media_urls: tuple[str, ...] = ()
 
 
-def _carrier(request: web.Request) -> Carrier:
-    for carrier in CARRIERS:
+def _carrier(request: web.Request, known: tuple[Carrier, ...] = CARRIERS) -> Carrier:
+    for carrier in known:
         if carrier == request.match_info["carrier"]:
             return carrier
-    raise Refused(422, BAD_REQUEST, f"carrier: one of {', '.join(CARRIERS)}")
+    raise Refused(422, BAD_REQUEST, f"carrier: one of {', '.join(known)}")
 
 
 async def get_behaviour(request: web.Request, sandbox: Sandbox) -> web.Response:
@@ -158,6 +175,21 @@ async def put_number(request: web.Request, sandbox: Sandbox) -> web.Response:
     return json_response(number.data())
 
 
+async def put_word(request: web.Request, sandbox: Sandbox) -> web.Response:
+    """PUT /sandbox/numbers/{number}/carriers/{carrier}: it gives its word, again if it has, and the
+    campaign's webhook tells of it. A word older than its last one changes no more than that."""
+    document = await read_document(request, WordDocument)
+    attachment = sandbox.world.registry.speak(
+        sandbox.now(),
+        request.match_info["number"],
+        _carrier(request, REGISTRARS),
+        document.state,
+        said_at=document.at,
+        reason=document.reason,
+    )
+    return json_response(attachment.data(sandbox.world.behaviour))
+
+
 async def post_text(request: web.Request, sandbox: Sandbox) -> web.Response:
     """POST /sandbox/phones/{phone}/texts: a contact takes up the phone."""
     document = await read_document(request, TextDocument)
@@ -200,6 +232,7 @@ def add_routes(router: web.UrlDispatcher) -> None:
     router.add_put("/sandbox/carriers/{phone}", control(put_carrier))
     router.add_put("/sandbox/phones/{phone}", control(put_phone))
     router.add_put("/sandbox/numbers/{number}", control(put_number))
+    router.add_put("/sandbox/numbers/{number}/carriers/{carrier}", control(put_word))
     router.add_post("/sandbox/phones/{phone}/texts", control(post_text))
     router.add_get("/sandbox/phones/{phone}/texts", control(get_texts))
     router.add_get("/sandbox/public_key", control(get_public_key))
