@@ -59,6 +59,22 @@ Ask = Literal[
 
 
 @dataclass(frozen=True, slots=True)
+class CarrierFact:
+    """A carrier's word on a number of ours, as the provider told it.
+
+    `at`: when the carrier gave it, by the provider's own clock. `provider_campaign_id`: the use
+    case that it is about, as it was registered with us; None where the provider does not say.
+    """
+
+    number: str
+    carrier: Carrier
+    state: Literal["confirmed", "refused"]
+    at: datetime
+    reason: str | None = None
+    provider_campaign_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class UseCase:
     """A use case (10DLC campaign) as the provider knows it."""
 

@@ -1,0 +1,82 @@
+"""Carriers' words on numbers of ours, as the provider told them."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from asyncpg.pool import PoolConnectionProxy
+
+from services.provisioner.domain import CarrierFact
+from services.provisioner.store.keys import Key, columns_of
+
+
+async def put(sql: PoolConnectionProxy, facts: Sequence[CarrierFact]) -> set[Key]:
+    """Keep each carrier's last word on each number in our books; the numbers of which something new
+    was heard.
+
+    Last by the provider's time, as `words.rank` says: what is kept is the same in whichever order
+    they come.
+    """
+    rows = await sql.fetch(
+        """
+        INSERT INTO facts AS known
+            (org_id, number, carrier, provider_campaign_id, state, at, reason)
+        SELECT DISTINCT ON (org_id, number, carrier, provider_campaign_id)
+            org_id, number, carrier, provider_campaign_id, state, at, reason
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[])
+          AS told (number, carrier, provider_campaign_id, state, at, reason)
+        JOIN (SELECT org_id, number FROM numbers WHERE step <> 'gone') AS ours USING (number)
+        ORDER BY org_id, number, carrier, provider_campaign_id,
+            at DESC, state = 'confirmed' DESC, reason COLLATE "C" DESC
+        ON CONFLICT (org_id, number, carrier, provider_campaign_id) DO UPDATE
+            SET state = excluded.state, at = excluded.at, reason = excluded.reason
+            WHERE (known.at, known.state = 'confirmed', known.reason)
+                < (excluded.at, excluded.state = 'confirmed', excluded.reason)
+        RETURNING org_id, number
+        """,
+        [fact.number for fact in facts],
+        [fact.carrier for fact in facts],
+        [fact.provider_campaign_id or "" for fact in facts],
+        [fact.state for fact in facts],
+        [fact.at for fact in facts],
+        [fact.reason or "" for fact in facts],
+    )
+    return {(row["org_id"], row["number"]) for row in rows}
+
+
+async def wake(sql: PoolConnectionProxy, keys: Collection[Key], now: datetime) -> None:
+    """Let the orders on these numbers weigh what was heard: at once where nobody is at them, else
+    as soon as they wait for carriers and nobody is."""
+    await sql.execute(
+        """
+        UPDATE orders SET heard = true,
+            due_at = CASE WHEN lease IS NULL AND step IN ('confirm', 'complete', 'failed')
+                          THEN $3 ELSE due_at END
+        FROM (
+            SELECT org_id, order_id FROM unnest($1::text[], $2::text[]) AS heard_of (org_id, number)
+            JOIN orders USING (org_id, number)
+            WHERE purchased_at IS NOT NULL AND archived_at IS NULL
+            ORDER BY org_id, order_id FOR UPDATE OF orders) AS concerned
+        WHERE orders.org_id = concerned.org_id AND orders.order_id = concerned.order_id
+        """,
+        *columns_of(keys),
+        now,
+    )
+
+
+async def look_again(sql: PoolConnectionProxy, numbers: Sequence[str], now: datetime) -> None:
+    """Make the orders due that wait for carriers on these numbers, unless somebody is at them."""
+    await sql.execute(
+        """
+        UPDATE orders SET due_at = $2
+        FROM (
+            SELECT org_id, order_id
+            FROM (SELECT org_id, number FROM numbers WHERE number = ANY($1::text[])) AS ours
+            JOIN orders USING (org_id, number)
+            WHERE purchased_at IS NOT NULL AND lease IS NULL AND due_at > $2
+              AND step IN ('confirm', 'failed')
+            ORDER BY org_id, order_id FOR UPDATE OF orders) AS concerned
+        WHERE orders.org_id = concerned.org_id AND orders.order_id = concerned.order_id
+        """,
+        list(numbers),
+        now,
+    )
