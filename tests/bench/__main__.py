@@ -24,7 +24,8 @@ from tests.bench.goals import GOALS, Figures, flat
 from tests.bench.machine import machine
 from tests.bench.stand import Stand
 
-BENCHES = ("unthrottled", "scale", "exact", "growth", "intake", "memory", "reply", "close", "api")
+BENCHES = ("unthrottled", "scale", "exact", "growth", "intake", "memory", "reply", "close", "api",
+           "provisioning")  # fmt: skip
 
 WITHIN_S = 30 * 60.0
 QUICK_WITHIN_S = 5 * 60.0

@@ -74,6 +74,12 @@ GOALS = (
     Goal("api.sends_per_s"),
     Goal("api.p99_ms"),
     Goal("api.lost", most=0),
+    Goal("provisioning.seconds"),
+    Goal("provisioning.p50_s"),
+    Goal("provisioning.p99_s"),
+    Goal("provisioning.speedup_2"),
+    Goal("provisioning.calls"),
+    Goal("provisioning.wrong", most=0),
 )
 
 
