@@ -23,6 +23,7 @@ from services.provisioner.domain import (
     TakePlace,
     Unclear,
 )
+from services.provisioner.moves import Followed
 from services.provisioner.release import (
     Detach,
     GiveBack,
@@ -39,9 +40,9 @@ from services.provisioner.release import (
     standing_of,
     use_of,
 )
-from services.provisioner.steps import Followed, open_order
 from services.provisioner.steps import intend as intend_order
 from services.provisioner.steps import next_act as next_of_order
+from services.provisioner.steps import open_order
 from shared.events import Event, NumberProvisioned, NumberPurchased, NumberReleased
 from tests.unit.test_provisioner_steps import (
     ALL_CONFIRMED,

@@ -34,9 +34,9 @@ from services.provisioner.domain import (
     UseCase,
     Wait,
 )
+from services.provisioner.moves import Followed
 from services.provisioner.steps import (
     REFUSALS_MOST,
-    Followed,
     follow,
     intend,
     next_act,
@@ -119,7 +119,7 @@ def test_an_order_goes_from_search_to_complete() -> None:
         told += followed.told
     assert acts == [
         TakePlace(),
-        Search("212", nearby=False),
+        Search("212"),
         Buy(NUMBER, "o1-1", "profile"),
         SeeOrder("po1"),
         SetProfile(NUMBER, "profile"),
@@ -161,21 +161,22 @@ def test_without_a_profile_of_its_own_a_use_case_takes_the_default_or_none() -> 
 @pytest.mark.parametrize("nothing", [Found(()), Refused("400 no coverage")])
 def test_area_codes_are_searched_in_order_and_their_neighbours_last(nothing: Answer) -> None:
     current, searched = order(), []
-    for _ in range(3):
+    for _ in range(9):
         act = next_act(current, NOW, PATIENCE)
         searched.append(act)
         current = after(current, act, nothing).order
     assert searched == [
-        Search("212", nearby=False),
-        Search("646", nearby=False),
-        Search("212", nearby=True),
+        Search("212"),
+        Search("646"),
+        *(Search(code) for code in ("332", "347", "465", "718", "917", "929")),
+        Search(state="NY"),
     ]
 
 
 def test_a_campaign_without_preferences_takes_any_number() -> None:
     anywhere = order(launch=launch(area_codes=()))
-    assert next_act(anywhere, NOW, PATIENCE) == Search(None, nearby=False)
-    found = after(anywhere, Search(None, nearby=False), Found((NUMBER,))).order
+    assert next_act(anywhere, NOW, PATIENCE) == Search()
+    found = after(anywhere, Search(), Found((NUMBER,))).order
     assert not found.found_nearby
 
 
@@ -186,18 +187,18 @@ def test_when_nothing_is_for_sale_after_several_rounds_the_campaign_fails() -> N
         act = next_act(followed.order, NOW, PATIENCE)
         followed = after(followed.order, act, Found(()))
         rounds += 1
-    assert rounds == 9
+    assert rounds == 27
     (event,) = followed.told
     assert isinstance(event, NumberProvisioned)
     assert event.outcome == "failed"
     assert event.number is None
-    assert event.reason == "No number is for sale in area code 212 and 646 or nearby."
+    assert event.reason == "No number is for sale in area code 212 and 646 or nearby in the same state."
 
 
 def test_campaigns_that_search_at_once_start_with_different_numbers() -> None:
     numbers = tuple(f"+1212555010{digit}" for digit in range(10))
     firsts = {
-        after(order(), Search("212", nearby=False), Found(numbers), luck=luck / 10).order.number
+        after(order(), Search("212"), Found(numbers), luck=luck / 10).order.number
         for luck in range(10)
     }
     assert len(firsts) == 10
@@ -271,7 +272,7 @@ def test_numbers_that_are_gone_one_after_the_other_are_asked_for_more_and_more_s
 def test_faults_are_tried_again_ever_later_up_to_a_minute() -> None:
     current, waits = order(), []
     for _ in range(10):
-        followed = after(current, Search("212", nearby=False), Unclear("502"))
+        followed = after(current, Search("212"), Unclear("502"))
         waits.append(wait_s(followed))
         current = followed.order
     assert waits[:4] == [1, 2, 4, 8]
@@ -280,7 +281,7 @@ def test_faults_are_tried_again_ever_later_up_to_a_minute() -> None:
 
 
 def test_a_provider_that_says_when_to_come_again_is_believed_within_reason() -> None:
-    search = Search("212", nearby=False)
+    search = Search("212")
     assert wait_s(after(order(), search, NotTaken("429", 45))) == 45
     assert wait_s(after(order(), search, NotTaken("429", 999_999))) == 600
 

@@ -1,0 +1,103 @@
+"""A place on the use case, and a number for it: what follows from each answer on the way. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from services.provisioner import moves, reasons, told
+from services.provisioner.area_codes import fits, searches
+from services.provisioner.domain import Moment, Order, Ordered, Room, seconds
+from services.provisioner.moves import Followed
+
+ROUNDS = 3
+"""All area codes are searched so often before a campaign is told that there is no number."""
+CANDIDATES = 3
+"""Of what a search found, so many are tried; when these are gone, so are most of the others."""
+NUMBERS_AT_ONCE = 20
+"""So many numbers may be gone in a row before the next one is asked for at leisure."""
+
+
+def placed(order: Order, room: Room, moment: Moment) -> Followed:
+    if room.number_is_gone:
+        return moves.settle(order, "failed", moment.now, reasons.GIVEN_BACK)
+    if room.held < room.most:
+        if order.launch.number is None:
+            return Followed(moves.to_step(order, "search", moment.now))
+        return bought(replace(order, number=order.launch.number), moment)
+    if room.leaving:
+        waiting = replace(moves.poll(order, moment), error="waits for a place on its use case")
+        return Followed(waiting)
+    return moves.settle(order, "failed", moment.now, reasons.no_place(room.most))
+
+
+def found(order: Order, numbers: Sequence[str], moment: Moment) -> Followed:
+    wanted = searches(order.launch)
+    right = [number for number in numbers if fits(wanted[order.preference], number)]
+    if right:
+        # Other campaigns are offered the same list at the same time: each starts elsewhere in it.
+        start = int(moment.luck * len(right))
+        return Followed(_try_number(order, right[start:] + right[:start], moment))
+    if order.preference + 1 < len(wanted):
+        return Followed(replace(order, preference=order.preference + 1, due_at=moment.now))
+    if order.refusals + 1 >= ROUNDS:
+        return moves.settle(order, "failed", moment.now, reasons.no_number(order))
+    again = replace(order, preference=0, refusals=order.refusals + 1)
+    return Followed(moves.again(again, moment, reasons.no_number(order)))
+
+
+def _try_number(order: Order, numbers: Sequence[str], moment: Moment) -> Order:
+    return replace(
+        moves.to_step(order, "order", moment.now),
+        number=numbers[0],
+        candidates=tuple(numbers[1:CANDIDATES]),
+        purchase=order.purchase + 1,
+        ask="new",
+        asked_at=None,
+        provider_order_id=None,
+    )
+
+
+def _next_number(order: Order, moment: Moment, why: str) -> Order:
+    """Go on to another number; `order.number` is surely not ours."""
+    if order.candidates:
+        fresh = _try_number(order, order.candidates, moment)
+    else:
+        fresh = moves.to_step(order, "search", moment.now)
+        fresh = replace(fresh, number=None, provider_order_id=None)
+    spent = order.purchase - NUMBERS_AT_ONCE
+    if spent > 0:
+        return moves.again(replace(fresh, tries=spent), moment, why)
+    return replace(fresh, error=why)
+
+
+def gone(order: Order, moment: Moment, why: str) -> Order:
+    if order.ask == "asked":
+        return _next_number(order, moment, why)
+    # An earlier request of ours may have got it after all, and not be listed yet.
+    return replace(order, ask="gone", asked_at=moment.now, error=why, due_at=moment.now)
+
+
+def not_found(order: Order, moment: Moment) -> Order:
+    since = order.asked_at or order.step_since
+    if seconds(moment.now, since) < moment.patience.look_up_s:
+        return moves.poll(order, moment)
+    if order.ask == "gone":
+        return _next_number(order, moment, order.error or "the number was gone")
+    return replace(order, ask="doubted", due_at=moment.now)
+
+
+def ordered(order: Order, answer: Ordered, moment: Moment) -> Followed:
+    if answer.state == "failure":
+        return Followed(_next_number(order, moment, "the number was gone before it was ours"))
+    order = replace(order, provider_order_id=answer.provider_order_id)
+    if answer.state == "pending":
+        waiting = order if order.step == "ordered" else moves.to_step(order, "ordered", moment.now)
+        return Followed(moves.poll(waiting, moment))
+    return bought(order, moment)
+
+
+def bought(order: Order, moment: Moment) -> Followed:
+    """Its number is the campaign's from now on."""
+    has_profile = order.use_case is not None and order.use_case.messaging_profile_id is not None
+    order = moves.to_step(order, "profile" if has_profile else "attach", moment.now)
+    order = replace(order, purchased_at=moment.now, candidates=(), asked_at=None)
+    return Followed(order, (told.purchased(order, moment.now),))
