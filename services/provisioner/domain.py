@@ -96,6 +96,10 @@ class Launch:
     number: str | None
     """A number that the campaign has already: nothing is to be bought."""
     launched_at: datetime
+    nearby: bool = True
+    """Where its area codes are sold out, others of the same state will do."""
+    dedicated: bool = False
+    """It is to send from the number that the use case keeps for many campaigns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ class Order:
     refusals: int = 0
     """Times that the provider clearly said no in this step."""
     preference: int = 0
-    """Which of the area codes is searched; one past the last: any number near the first."""
+    """Which of the searches is made (`area_codes.searches`)."""
     candidates: tuple[str, ...] = ()
     """Numbers that the search found, still to be tried."""
     number: str | None = None
@@ -137,22 +141,15 @@ class Order:
         return f"{self.order_id}-{self.purchase}"
 
     @property
-    def preferences(self) -> tuple["Search", ...]:
-        """The searches to make, in their order."""
-        codes = self.launch.area_codes
-        if not codes:
-            return (Search(None, nearby=False),)
-        return (*(Search(code, nearby=False) for code in codes), Search(codes[0], nearby=True))
-
-    @property
     def may_have_bought(self) -> bool:
         """Whether its number may turn out to be ours although nobody has said so."""
         return self.number is not None and self.purchased_at is None and self.ask != "new"
 
     @property
     def found_nearby(self) -> bool:
-        """Whether the preferences were sold out, and the number is of another area code."""
-        return bool(self.launch.area_codes) and self.preference == len(self.launch.area_codes)
+        """Whether the preferences were sold out, and what was bought is of another area code."""
+        codes, number = self.launch.area_codes, self.number
+        return bool(codes and self.purchase and number) and (number or "")[2:5] not in codes
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +195,10 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Find numbers of an area code; None: any. `nearby`: the area code's neighbours will do."""
+    """Find numbers of an area code, or of a state (by its two letters); of neither: any."""
 
-    area_code: str | None
-    nearby: bool
+    area_code: str | None = None
+    state: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ async def open_orders(tx: Transaction, events: Sequence[CampaignLaunched]) -> No
                 window=windows[event.org_id, event.campaign_id],
                 number=event.number,
                 launched_at=now,
+                nearby=event.nearby_area_codes,
+                dedicated=event.dedicated_number,
             ),
             use_case=known.get((event.org_id, event.use_case_id)),
             standing=standings.get((event.org_id, event.number or ""), "ready"),

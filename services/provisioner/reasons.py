@@ -8,7 +8,10 @@ from services.provisioner.domain import CARRIER_NAMES, CARRIERS, Order, Patience
 def no_number(order: Order) -> str:
     if not order.launch.area_codes:
         return "The provider has no numbers for sale."
-    return f"No number is for sale in area code {_listed(order.launch.area_codes)} or nearby."
+    sold_out = f"No number is for sale in area code {_listed(order.launch.area_codes)}"
+    if order.launch.nearby:
+        return f"{sold_out} or nearby in the same state."
+    return f"{sold_out}. Clone the campaign with others, or allow nearby ones."
 
 
 def no_place(most: int) -> str:

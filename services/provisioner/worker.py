@@ -35,7 +35,7 @@ from shared.database import Database, Transaction
 from shared.events import NumberProvisioned, NumberPurchased
 from shared.ids import new_id
 
-ORDERS_MOST = 10
+ORDERS_MOST = 5
 
 SETTLED = Counter("sluice_numbers_provisioned_total", "Number orders that ended", ["outcome"])
 
@@ -103,8 +103,8 @@ class Provisioner:
     async def _answer(self, act: Act) -> Answer:
         provider = self._provider
         match act:
-            case Search(area_code, nearby):
-                return await provider.search(area_code, nearby=nearby)
+            case Search(area_code, state):
+                return await provider.search(area_code=area_code, state=state)
             case Buy(number, reference, messaging_profile_id):
                 return await provider.buy(number, reference, messaging_profile_id)
             case LookUp(reference):

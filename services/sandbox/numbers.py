@@ -9,13 +9,14 @@ campaign exists as soon as somebody names it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Literal
 
 from services.sandbox.agenda import Agenda
+from services.sandbox.area_codes import AREA_CODES, STATES
 from services.sandbox.behaviour import Behaviour
 from services.sandbox.domain import (
     NOT_FOUND,
@@ -168,10 +169,15 @@ class Numbers:
         """So many next orders will fail; see the behaviour."""
 
     def search(
-        self, behaviour: Behaviour, area_code: str | None, count: int, best_effort: bool
+        self,
+        behaviour: Behaviour,
+        area_code: str | None,
+        count: int,
+        best_effort: bool,
+        state: str | None = None,
     ) -> list[dict[str, object]]:
         """Up to `count` numbers for sale, exact ones first; none where an area is sold out."""
-        exact = [area_code] if area_code else list(FALLBACK_AREA_CODES)
+        exact = _area_codes(area_code, state)
         found = [(phone, False) for phone in self._for_sale(behaviour, exact, count)]
         if best_effort and len(found) < count:
             others = [code for code in FALLBACK_AREA_CODES if code != area_code]
@@ -179,7 +185,7 @@ class Numbers:
             found += [(phone, True) for phone in more]
         return [_for_sale_data(phone, nearby) for phone, nearby in found]
 
-    def _for_sale(self, behaviour: Behaviour, area_codes: list[str], count: int) -> list[str]:
+    def _for_sale(self, behaviour: Behaviour, area_codes: Sequence[str], count: int) -> list[str]:
         found: list[str] = []
         for area_code in area_codes:
             for phone in self._stock(behaviour, area_code):
@@ -300,7 +306,17 @@ class Numbers:
         return list(self._profiles.values())
 
 
+def _area_codes(area_code: str | None, state: str | None) -> Sequence[str]:
+    if state is None:
+        return [area_code] if area_code else FALLBACK_AREA_CODES
+    of_state = AREA_CODES.get(state.upper(), ())
+    return [code for code in of_state if area_code in (None, code)]
+
+
 def _for_sale_data(phone: str, nearby: bool) -> dict[str, object]:
+    regions = [{"region_type": "country_code", "region_name": "US"}]
+    if phone[2:5] in STATES:
+        regions.append({"region_type": "state", "region_name": STATES[phone[2:5]]})
     return {
         "record_type": "available_phone_number",
         "phone_number": phone,
@@ -308,7 +324,7 @@ def _for_sale_data(phone: str, nearby: bool) -> dict[str, object]:
         "best_effort": nearby,
         "quickship": True,
         "reservable": True,
-        "region_information": [{"region_type": "country_code", "region_name": "US"}],
+        "region_information": regions,
         "cost_information": {"upfront_cost": "1.00", "monthly_cost": "1.00", "currency": "USD"},
         "features": [{"name": name} for name in FEATURES],
     }

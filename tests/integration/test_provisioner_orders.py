@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.provisioner.domain import Ordered, Patience
+from services.provisioner.area_codes import fits
+from services.provisioner.domain import Ordered, Patience, Search
 from services.provisioner.providers import Fault
 from services.provisioner.providers.telnyx import Telnyx
 from services.sandbox.behaviour import ConfirmationDelays, Refusal
@@ -56,7 +57,42 @@ async def test_when_all_are_sold_out_a_number_nearby_is_bought_and_the_admin_is_
     await bench.hear(bench.use_case(), bench.launch())
     (event,) = await bench.until_settled()
     assert event["outcome"] == "complete"
-    assert event["reason"].startswith("Sold out in area code 212 and 646: the number is from ")
+    assert event["reason"] == "Sold out in area code 212 and 646: the number is from 332."
+
+
+async def test_where_all_of_a_city_is_sold_out_a_number_of_its_state_is_bought(
+    bench: Bench,
+) -> None:
+    new_york = ("212", "332", "347", "465", "646", "718", "917", "929")
+    bench.behave(sold_out_area_codes=(*new_york, "315", "516"))
+    await bench.hear(bench.use_case(), bench.launch())
+    (event,) = await bench.until_settled()
+    assert fits(Search(state="NY"), event["number"])
+    assert event["number"][2:5] not in (*new_york, "315", "516")
+
+
+async def test_a_state_that_is_sold_out_fails_the_campaign_rather_than_buying_in_another(
+    bench: Bench,
+) -> None:
+    bench.behave(sold_out_area_codes=("808",))
+    await bench.hear(bench.use_case(), bench.launch(area_codes=("808",)))
+    (event,) = await bench.until_settled()
+    assert (event["outcome"], event["number"]) == ("failed", None)
+    assert event["reason"] == "No number is for sale in area code 808 or nearby in the same state."
+
+
+async def test_a_campaign_that_allows_no_nearby_area_codes_fails_and_says_why(
+    bench: Bench,
+) -> None:
+    bench.behave(sold_out_area_codes=("212", "646"))
+    await bench.hear(bench.use_case(), bench.launch(nearby_area_codes=False))
+    (event,) = await bench.until_settled()
+    assert (event["outcome"], event["number"]) == ("failed", None)
+    assert event["reason"] == (
+        "No number is for sale in area code 212 and 646. "
+        "Clone the campaign with others, or allow nearby ones."
+    )
+    assert bench.bought == []
 
 
 async def test_a_number_that_is_gone_when_bought_gives_way_to_the_next(bench: Bench) -> None:
@@ -185,7 +221,7 @@ async def test_a_worker_whose_lease_ran_out_records_nothing(bench: Bench) -> Non
         )
     ((again, _),) = await worker._claim("quick")
     assert again.order_id == order.order_id
-    await worker._record(order, act, await bench.provider.search("212", nearby=False), "slow")
+    await worker._record(order, act, await bench.provider.search(area_code="212"), "slow")
     assert (await bench.order())["step"] == "search"
     assert (await bench.order())["lease"] == "quick"
 

@@ -75,8 +75,9 @@ async def test_a_search_asks_for_local_numbers_that_can_text(
         {"phone_number": "+13325550100", "best_effort": True},
     ]
     provider.answers = [(200, {"data": sale})] * 2
-    assert await telnyx.search("212", nearby=False) == Found((NUMBER,))
-    assert await telnyx.search("212", nearby=True) == Found((NUMBER, "+13325550100"))
+    assert await telnyx.search(area_code="212") == Found((NUMBER,))
+    assert await telnyx.search(state="NY") == Found((NUMBER,))
+    assert provider.asked[1][2][-1] == ("filter[administrative_area]", "NY")
     method, path, query, _ = provider.asked[0]
     assert (method, path) == ("GET", "/v2/available_phone_numbers")
     assert query == [

@@ -20,8 +20,10 @@ Fault = Refused | NotTaken | Unclear
 class NumberProvider(Protocol):
     """A provider of phone numbers. Each call ends within a time-out of the adapter's own."""
 
-    async def search(self, area_code: str | None, *, nearby: bool) -> Found | Fault:
-        """Numbers for sale that can text; without `nearby`, of this area code alone."""
+    async def search(
+        self, *, area_code: str | None = None, state: str | None = None
+    ) -> Found | Fault:
+        """Numbers for sale that can text: of an area code, of a state, or any."""
         ...
 
     async def buy(

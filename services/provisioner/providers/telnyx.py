@@ -83,7 +83,7 @@ class _MessagingAnswer(BaseModel):
     data: _Messaging
 
 
-class _NumberCampaign(BaseModel):
+class NumberCampaign(BaseModel):
     """A number on a 10DLC campaign. This part of the API has no `data` around its answers."""
 
     phone: str = Named(alias="phoneNumber")
@@ -98,7 +98,7 @@ class _NumberCampaign(BaseModel):
     errors: Any = None
 
 
-def carriers_said(said: "_NumberCampaign") -> CarriersSaid:
+def carriers_said(said: NumberCampaign) -> CarriersSaid:
     """Read each carrier's word.
 
     `assignmentStatus` is the registry's word, and confirms no carrier. The published schema has
@@ -134,23 +134,28 @@ class Telnyx:
         self._url = URL(url.rstrip("/") + "/")
         self._key = key
 
-    async def search(self, area_code: str | None, *, nearby: bool) -> Found | Fault:
+    async def search(
+        self, *, area_code: str | None = None, state: str | None = None
+    ) -> Found | Fault:
         """Numbers that take SMS and MMS."""
         query = [
             ("filter[country_code]", "US"),
             ("filter[phone_number_type]", "local"),
             ("filter[features][]", "sms"),
             ("filter[features][]", "mms"),
-            ("filter[best_effort]", "true" if nearby else "false"),
+            # What it takes for near may be of another state.
+            ("filter[best_effort]", "false"),
             ("filter[limit]", str(SEARCH_MOST)),
         ]
         if area_code is not None:
             query.append(("filter[national_destination_code]", area_code))
-        answer = await self._call("GET", "available_phone_numbers", _ForSaleList, query=query)
+        if state is not None:
+            query.append(("filter[administrative_area]", state))
+        answer = await self.call("GET", "available_phone_numbers", _ForSaleList, query=query)
         if isinstance(answer, _ForSaleList):
-            exact = [item for item in answer.data if nearby or not item.best_effort]
+            exact = [item for item in answer.data if not item.best_effort]
             return Found(tuple(item.phone_number for item in exact))
-        return _fault(answer)
+        return fault_of(answer)
 
     async def buy(
         self, number: str, reference: str, messaging_profile_id: str | None
@@ -159,17 +164,17 @@ class Telnyx:
         body = {"phone_numbers": [{"phone_number": number}], "customer_reference": reference}
         if messaging_profile_id is not None:
             body["messaging_profile_id"] = messaging_profile_id
-        answer = await self._call("POST", "number_orders", _NumberOrderAnswer, body=body)
+        answer = await self.call("POST", "number_orders", _NumberOrderAnswer, body=body)
         if isinstance(answer, _NumberOrderAnswer):
             return Ordered(answer.data.id, answer.data.status)
-        return _fault(answer)
+        return fault_of(answer)
 
     async def look_up(self, reference: str) -> Ordered | Absent | Fault:
         """By `customer_reference`, which the provider does not hold to be unique."""
         query = [("filter[customer_reference]", reference)]
-        answer = await self._call("GET", "number_orders", _NumberOrderList, query=query)
+        answer = await self.call("GET", "number_orders", _NumberOrderList, query=query)
         if not isinstance(answer, _NumberOrderList):
-            return _fault(answer)
+            return fault_of(answer)
         # Held against the reference once more: a filter that is ignored would list them all.
         ours = [order for order in answer.data if order.customer_reference == reference]
         if not ours:
@@ -179,7 +184,7 @@ class Telnyx:
 
     async def see_order(self, provider_order_id: str) -> Ordered | Absent | Fault:
         """The order's own status."""
-        answer = await self._call("GET", f"number_orders/{provider_order_id}", _NumberOrderAnswer)
+        answer = await self.call("GET", f"number_orders/{provider_order_id}", _NumberOrderAnswer)
         if isinstance(answer, _NumberOrderAnswer):
             return Ordered(answer.data.id, answer.data.status)
         return answer
@@ -189,7 +194,7 @@ class Telnyx:
         ours = await self._owned(number)
         if not isinstance(ours, _OwnedNumber):
             return ours
-        answer = await self._call(
+        answer = await self.call(
             "PATCH",
             f"phone_numbers/{ours.id}/messaging",
             _MessagingAnswer,
@@ -204,35 +209,33 @@ class Telnyx:
     async def attach(self, number: str, provider_campaign_id: str) -> Done | Fault:
         """Repeating it is safe: a number stands on one campaign only."""
         body = {"phoneNumber": number, "campaignId": provider_campaign_id}
-        answer = await self._call(
-            "POST", "10dlc/phone_number_campaigns", _NumberCampaign, body=body
-        )
+        answer = await self.call("POST", "10dlc/phone_number_campaigns", NumberCampaign, body=body)
         if isinstance(answer, Refused):
             # Which code says "it is on it already" is not documented, so look.
             there = await self._number_campaign(number)
-            if isinstance(there, _NumberCampaign) and there.assignment == LEAVING:
+            if isinstance(there, NumberCampaign) and there.assignment == LEAVING:
                 return NotTaken("the number is still being taken off its use case")
-            if isinstance(there, _NumberCampaign) and provider_campaign_id in (
+            if isinstance(there, NumberCampaign) and provider_campaign_id in (
                 there.campaign,
                 there.telnyx_campaign,
                 there.tcr_campaign,
             ):
                 return Done()
-            return answer if isinstance(there, _NumberCampaign | Absent | Refused) else there
-        return Done() if isinstance(answer, _NumberCampaign) else _fault(answer)
+            return answer if isinstance(there, NumberCampaign | Absent | Refused) else there
+        return Done() if isinstance(answer, NumberCampaign) else fault_of(answer)
 
     async def detach(self, number: str) -> Done | Absent | Fault:
         """The registry takes it off a moment after the answer (PENDING_UNASSIGNMENT)."""
         path = f"10dlc/phone_number_campaigns/{number}"
-        answer = await self._call("DELETE", path, _NumberCampaign)
-        return Done() if isinstance(answer, _NumberCampaign) else answer
+        answer = await self.call("DELETE", path, NumberCampaign)
+        return Done() if isinstance(answer, NumberCampaign) else answer
 
     async def give_back(self, number: str) -> Done | Absent | Fault:
         """Repeating it is safe: what is deleted is listed no more."""
         ours = await self._owned(number)
         if not isinstance(ours, _OwnedNumber):
             return ours
-        answer = await self._call("DELETE", f"phone_numbers/{ours.id}", _OwnedNumberAnswer)
+        answer = await self.call("DELETE", f"phone_numbers/{ours.id}", _OwnedNumberAnswer)
         if not isinstance(answer, _OwnedNumberAnswer):
             return answer
         if answer.data.status != "deleted":
@@ -242,7 +245,7 @@ class Telnyx:
     async def _owned(self, number: str) -> _OwnedNumber | Absent | Fault:
         """A number of ours, with its own id, which is not the one that its order shows."""
         query = [("filter[phone_number]", number.removeprefix("+"))]
-        found = await self._call("GET", "phone_numbers", _OwnedNumberList, query=query)
+        found = await self.call("GET", "phone_numbers", _OwnedNumberList, query=query)
         if not isinstance(found, _OwnedNumberList):
             return found
         return next((item for item in found.data if item.phone_number == number), Absent())
@@ -250,12 +253,12 @@ class Telnyx:
     async def ask_carriers(self, number: str) -> CarriersSaid | Absent | Fault:
         """Their mapping statuses; see `carriers_said`."""
         answer = await self._number_campaign(number)
-        return carriers_said(answer) if isinstance(answer, _NumberCampaign) else answer
+        return carriers_said(answer) if isinstance(answer, NumberCampaign) else answer
 
-    async def _number_campaign(self, number: str) -> _NumberCampaign | Absent | Fault:
-        return await self._call("GET", f"10dlc/phone_number_campaigns/{number}", _NumberCampaign)
+    async def _number_campaign(self, number: str) -> NumberCampaign | Absent | Fault:
+        return await self.call("GET", f"10dlc/phone_number_campaigns/{number}", NumberCampaign)
 
-    async def _call(
+    async def call(
         self,
         method: str,
         path: str,
@@ -314,7 +317,7 @@ def _sorted(
     return Unclear(words)
 
 
-def _fault(answer: BaseModel | Absent | Fault) -> Fault:
+def fault_of(answer: BaseModel | Absent | Fault) -> Fault:
     """For calls that cannot be answered by "no such thing"."""
     if isinstance(answer, Refused | NotTaken | Unclear):
         return answer

@@ -35,18 +35,19 @@ async def add(sql: PoolConnectionProxy, orders: Sequence[Order]) -> set[str]:
         INSERT INTO orders (
             org_id, order_id, campaign_id, use_case_id, name, launched_by_name,
             launched_by_email, area_codes, launched_number,
-            launched_at, step, step_since, tries, refusals, error, preference, candidates,
-            number, purchase, ask, purchased_at, due_at, archived_at)
+            launched_at, nearby, dedicated, step, step_since, tries, refusals, error, preference,
+            candidates, number, purchase, ask, purchased_at, due_at, archived_at)
         SELECT org_id, order_id, campaign_id, use_case_id, name, launched_by_name,
             launched_by_email, string_to_array(area_codes, ' '), launched_number, launched_at,
-            step, step_since, 0, 0, error, 0, '{}', launched_number, 0, 'new', purchased_at,
-            due_at, archived_at
+            nearby, dedicated, step, step_since, 0, 0, error, 0, '{}', launched_number, 0, 'new',
+            purchased_at, due_at, archived_at
         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
             $7::text[], $8::text[], $9::text[], $10::timestamptz[], $11::text[],
-            $12::timestamptz[], $13::text[], $14::timestamptz[], $15::timestamptz[])
+            $12::timestamptz[], $13::text[], $14::timestamptz[], $15::timestamptz[],
+            $16::boolean[], $17::boolean[])
           AS fresh (org_id, order_id, campaign_id, use_case_id, name, launched_by_name,
             launched_by_email, area_codes, launched_number,
-            launched_at, step, step_since, error, purchased_at, due_at)
+            launched_at, step, step_since, error, purchased_at, due_at, nearby, dedicated)
         JOIN campaigns USING (org_id, campaign_id)
         ORDER BY org_id, campaign_id
         ON CONFLICT (org_id, campaign_id) DO NOTHING
@@ -67,6 +68,8 @@ async def add(sql: PoolConnectionProxy, orders: Sequence[Order]) -> set[str]:
         [order.error for order in orders],
         [order.purchased_at for order in orders],
         [order.due_at for order in orders],
+        [order.launch.nearby for order in orders],
+        [order.launch.dedicated for order in orders],
     )
     added = {row["order_id"] for row in rows}
     await _put_confirmations(sql, [order for order in orders if order.order_id in added])
@@ -239,6 +242,8 @@ def _order(
         window=window,
         number=row["launched_number"],
         launched_at=row["launched_at"],
+        nearby=row["nearby"],
+        dedicated=row["dedicated"],
     )
     return Order(
         order_id=row["order_id"],

@@ -38,6 +38,7 @@ async def search(request: web.Request, sandbox: Sandbox) -> web.Response:
         query.get("filter[national_destination_code]"),
         min(max(int_of(query.get("filter[limit]"), 100), 0), 250),
         query.get("filter[best_effort]", "false").lower() == "true",
+        query.get("filter[administrative_area]"),
     )
     nearby = sum(bool(number["best_effort"]) for number in found)
     counts = {"total_results": len(found), "best_effort_results": nearby}
