@@ -22,6 +22,7 @@ from shared.events import CampaignEvent, Event
 from shared.ids import new_id
 
 NOON = datetime.fromisoformat("2026-10-20T16:00:00+00:00")
+MASTER_KEY = "from this all keys of webhooks are derived"
 NEW_YORK = {"opens": "9:00", "closes": "21:00", "time_zone": "America/New_York"}
 
 Told = TypeVar("Told", bound=Event)
@@ -213,5 +214,10 @@ async def desk(database_url: str, at: datetime = NOON, **settings: Any) -> Async
 
 def _settings(database_url: str, **settings: Any) -> CampaignSettings:
     return CampaignSettings.model_validate(
-        {"database_url": database_url, "amqp_url": "amqp://127.0.0.1/", **settings}
+        {
+            "database_url": database_url,
+            "amqp_url": "amqp://127.0.0.1/",
+            "webhook_master_key": MASTER_KEY,
+            **settings,
+        }
     )

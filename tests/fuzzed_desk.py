@@ -78,6 +78,7 @@ async def _furnished(office: Desk) -> Fuzzed:
         )
     )  # fmt: skip
     talks = await office.good("GET", "/conversations", sue.token)
+    await office.good("PUT", "/webhook", acme.admin, url="https://example.org/notices")
     return Fuzzed(
         url=str(office.client.make_url("/api/v1")),
         operator=office.operator,

@@ -1,6 +1,6 @@
 """What the campaign service is told by its environment, besides what all services are."""
 
-from pydantic import Field, HttpUrl
+from pydantic import Field, HttpUrl, SecretStr
 
 from shared.settings import Settings
 
@@ -21,4 +21,12 @@ class CampaignSettings(Settings):
     upload_most_mb: int = Field(256, gt=0, description="size of one upload, megabytes")
     upload_idle_s: float = Field(
         30, gt=0, description="an upload that stands still for so long is given up, seconds"
+    )
+    webhook_master_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="from which organizations' webhook keys are derived, the notifier's as well",
+    )
+    webhooks_private_allowed: bool = Field(
+        False, description="whether webhooks may go to http and to private networks"
     )

@@ -16,6 +16,7 @@ from services.campaign.api import (
     invites,
     limits,
     messages,
+    notices,
     opt_outs,
     organizations,
     people,
@@ -24,6 +25,7 @@ from services.campaign.api import (
     tags,
     tokens,
     trying,
+    webhooks,
 )
 from services.campaign.api.calls import BASE, Route
 from services.campaign.api.endpoint import endpoint
@@ -38,6 +40,8 @@ ROUTES: tuple[Route, ...] = (
     *limits.ROUTES,
     *people.ROUTES,
     *tokens.ROUTES,
+    *notices.ROUTES,
+    *webhooks.ROUTES,
     *audit.ROUTES,
     *contacts.ROUTES,
     *campaigns.ROUTES,

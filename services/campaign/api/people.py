@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from aiohttp import web
 from pydantic import EmailStr, StringConstraints
 
+from services.campaign.acts import noticing
 from services.campaign.api.calls import (
     ADMINS,
     ANYBODY,
@@ -185,6 +186,7 @@ async def _change(
     if not after:
         return
     await store.change(tx, call.org_id, person_id, **now)
+    await noticing.move(tx, call.org_id, person_id, left=was["email"])
     await audit.add(
         tx,
         call.caller,
