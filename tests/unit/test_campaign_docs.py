@@ -1,12 +1,21 @@
 """docs/api.md against the API."""
 
+import base64
+import hashlib
+import hmac
 import re
+import time
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
+
+import pytest
+from standardwebhooks import WebhookVerificationError
 
 from services.campaign.api.app import ROUTES
 from services.campaign.domain import Status
 from services.campaign.rules.flag import Number, provisioning
+from shared.events import NoticeKind
+from shared.rules.webhook_keys import shown, webhook_key
 from tests.campaign_desk import NOON
 
 ROOT = Path(__file__).parents[2]
@@ -48,3 +57,28 @@ def test_every_act_of_the_audit_trail_is_named() -> None:
     noted = set(re.findall(r'(?:audit\.add|_note_stage)\(\s*tx, [^"(){}]*?"([a-z ]+)"', source))
     assert len(noted) > 15
     assert noted - set(told) == set()
+
+
+def test_every_notice_is_explained() -> None:
+    section = TEXT.split("\n## Notices and webhooks")[1].split("\n**E-mail.**")[0]
+    rows = "".join(re.findall(r"^\| (`[a-z ]+`.*?) \|", section, re.MULTILINE))
+    assert re.findall(r"`([a-z ]+)`", rows) == list(get_args(NoticeKind))
+
+
+def test_the_example_that_verifies_a_webhook_takes_ours_and_nobody_elses() -> None:
+    (example,) = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    key, body = webhook_key(b"the platform's own", "acme", 1), b'{"type": "WindowAtRisk"}'
+    id_and_time = f"n1.{int(time.time())}"
+    signature = hmac.digest(key, id_and_time.encode() + b"." + body, hashlib.sha256)
+    headers = {
+        "Webhook-Id": "n1",
+        "Webhook-Timestamp": id_and_time.partition(".")[2],
+        "Webhook-Signature": f"v1,{base64.b64encode(signature).decode()}",
+    }
+    assert names["notice"](shown(key), headers, body) == {"type": "WindowAtRisk"}
+    others = shown(webhook_key(b"the platform's own", "zenith", 1))
+    for secret, said in ((others, body), (shown(key), body + b" ")):
+        with pytest.raises(WebhookVerificationError):
+            names["notice"](secret, headers, said)

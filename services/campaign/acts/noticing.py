@@ -71,12 +71,10 @@ async def _tell_choice(
 async def post_to(
     tx: Transaction, caller: Caller, *, url: str, notices: Collection[NoticeKind], time_zone: str
 ) -> None:
-    """Have these notices posted there. What is so already is no news."""
+    """Have these notices posted there. It is told though it may be so already: a receiver who
+    wanted no more is asked again by that."""
     await organizations.lock(tx, caller.org_id)
     found = await store.find_webhook(tx, caller.org_id)
-    wanted = {"url": url, "notices": list(_of(POSTED, notices)), "time_zone": time_zone}
-    if found is not None and wanted.items() <= dict(found).items():
-        return
     await store.put_webhook(
         tx,
         caller.org_id,
