@@ -56,9 +56,10 @@ def postable(text: str, *, private_allowed: bool) -> URL:
     try:
         # As it was given: a receiver may tell `%2F` from `/`.
         url = URL(text, encoded=True)
+        host = url.raw_host if url.port else None
     except ValueError as error:
         raise Unpostable(f"the address cannot be read: {error}") from None
-    if not url.raw_host:
+    if not host:
         raise Unpostable("the address names no host")
     if url.scheme != "https" and not private_allowed:
         raise Unpostable("the address must start with https://")

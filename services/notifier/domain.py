@@ -4,11 +4,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from shared.events import CampaignHeld, NumberProvisioned, Person, WindowAtRisk
+from shared.events import (
+    CampaignHeld,
+    DeliverabilityReported,
+    NumberProvisioned,
+    Person,
+    WindowAtRisk,
+)
 from shared.ids import id_from
 from shared.rules.hours import Hours, Window
 
-Kind = Literal["provisioning complete", "provisioning failed", "window at risk", "campaign held"]
+Kind = Literal[
+    "provisioning complete",
+    "provisioning failed",
+    "window at risk",
+    "campaign held",
+    "daily digest",
+]
 Channel = Literal["email", "webhook"]
 CampaignKey = tuple[str, str]
 """Organization, campaign."""
@@ -134,20 +146,32 @@ def notice_of(event: Noticed, now: datetime) -> Notice:
     )
 
 
+def digest_of(event: DeliverabilityReported, now: datetime) -> Notice:
+    """The notice of an organization's day; the same one however often the report comes."""
+    return Notice(
+        org_id=event.org_id,
+        notice_id=id_from("notice", event.org_id, "daily digest", event.report_id),
+        campaign_id=None,
+        kind="daily digest",
+        facts=event.model_dump(mode="json"),
+        created_at=now,
+    )
+
+
 def followed(delivery: Delivery, outcome: Outcome, now: datetime, luck: float) -> Delivery:
     """A delivery after a try; `luck` from [0, 1) keeps many from trying again at once."""
     match outcome:
         case Taken(answer):
-            return _settled(delivery, "sent", answer, now)
+            return settled(delivery, "sent", answer, now)
         case Refused(reason):
-            return _settled(delivery, "refused", reason, now)
+            return settled(delivery, "refused", reason, now)
         case Unclear(reason):
-            return _settled(delivery, "unclear", reason, now)
+            return settled(delivery, "unclear", reason, now)
         case NotTaken(reason):
             delay_s = min(RETRY_MOST_S, RETRY_S * 2 ** min(delivery.tries, 16)) * (0.5 + luck / 2)
             due_at = now + timedelta(seconds=delay_s)
             if due_at - delivery.notice.created_at > timedelta(seconds=NEWS_FOR_S):
-                return _settled(delivery, "expired", reason, now)
+                return settled(delivery, "expired", reason, now)
             return replace(
                 delivery,
                 state="due",
@@ -174,7 +198,7 @@ def overtaken(delivery: Delivery) -> str | None:
 
 def withheld(delivery: Delivery, state: State, why: str, now: datetime) -> Delivery:
     """A delivery that is not to be made any more."""
-    return _settled(delivery, state, why, now)
+    return settled(delivery, state, why, now)
 
 
 def abandoned(delivery: Delivery, now: datetime) -> Delivery:
@@ -182,5 +206,6 @@ def abandoned(delivery: Delivery, now: datetime) -> Delivery:
     return followed(delivery, Unclear("the notifier stopped before the server's answer"), now, 0)
 
 
-def _settled(delivery: Delivery, state: State, words: str, now: datetime) -> Delivery:
+def settled(delivery: Delivery, state: State, words: str, now: datetime) -> Delivery:
+    """A delivery that has come to its end, and why."""
     return replace(delivery, state=state, state_since=now, error=words[:500], due_at=None)

@@ -21,6 +21,15 @@ class Settings(CommonSettings):
     smtp_password: SecretStr | None = Field(None, description="and its password")
     smtp_timeout_s: float = Field(20, gt=0, description="for each answer of the server, seconds")
     mail_from: str = Field("Sluice <sluice@localhost>", description="sender of our e-mails")
+    webhook_master_key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="the campaign service's too: organizations' keys are derived of it. "
+        "Without it no webhook is posted",
+    )
+    webhooks_private_allowed: bool = Field(
+        False, description="post webhooks to private addresses, and by plain HTTP, too"
+    )
 
     @field_validator("mail_from")
     @classmethod

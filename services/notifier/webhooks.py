@@ -1,0 +1,177 @@
+"""Posting to organizations' own servers, and to nothing that only our machines can reach."""
+
+import asyncio
+import re
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, Self
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from services.notifier.addresses import Unpostable, closed, postable
+from services.notifier.posts import Answer, NoAnswer
+
+# Standard Webhooks' advice is 15 to 30 s for all of it.
+CONNECT_S, TOTAL_S = 5.0, 15.0
+ANSWER_MOST_BYTES = 4096
+WORDS_MOST = 200
+# A name server that does not answer keeps its thread for longer than we wait.
+LOOK_UPS_MOST = 64
+
+_FAULTS = (aiohttp.ClientError, OSError, TimeoutError)
+
+LookUp = Callable[..., Sequence[tuple[Any, ...]]]
+"""As socket.getaddrinfo."""
+
+
+class Forbidden(OSError):
+    """An address that is not to be asked, and why, in words."""
+
+
+class Webhooks:
+    """Our way out to receivers. Nothing is followed, kept or believed: no redirect, no cookie, no
+    proxy of the environment, no connection for a second post."""
+
+    def __init__(
+        self,
+        *,
+        private_allowed: bool,
+        total_s: float = TOTAL_S,
+        look_up: LookUp = socket.getaddrinfo,
+    ) -> None:
+        """`private_allowed`: addresses that are not of the open internet, and plain HTTP, too;
+        `total_s`: for a post, to its answer."""
+        self._private_allowed = private_allowed
+        self._total_s = total_s
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0,
+                force_close=True,
+                # Asked afresh each time: the guard and the connection see the same answer.
+                use_dns_cache=False,
+                resolver=Resolver(look_up, private_allowed=private_allowed),
+                # An IP address in place of a name passes no resolver.
+                socket_factory=None if private_allowed else guarded_socket,
+            ),
+            timeout=aiohttp.ClientTimeout(total=total_s, connect=CONNECT_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # What is shown of an answer is its beginning: nothing is to be blown up.
+            auto_decompress=False,
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def post(
+        self, address: str, headers: Mapping[str, str], content: bytes
+    ) -> Answer | NoAnswer:
+        """Post once, and say what came of it. Words never hold the address: it may be secret."""
+        try:
+            url = postable(address, private_allowed=self._private_allowed)
+        except Unpostable as error:
+            return NoAnswer(str(error))
+        said = {**headers, "Content-Type": "application/json", "User-Agent": "Sluice"}
+        try:
+            async with self._session.post(
+                url, data=content, headers=said, allow_redirects=False
+            ) as answer:
+                words = await _beginning(answer.content)
+                return Answer(answer.status, words, _again_s(answer.headers))
+        except _FAULTS as error:
+            return NoAnswer(self._words(error))
+
+    def _words(self, error: Exception) -> str:
+        """Never the error's own text: it may hold the address, and with it a secret."""
+        match error:
+            case aiohttp.ClientConnectorError(os_error=Forbidden() as forbidden):
+                return str(forbidden.strerror)
+            case aiohttp.ClientConnectorDNSError():
+                return f"the host was not found: {error.os_error.strerror}"
+            case aiohttp.ClientSSLError():
+                return f"no TLS: {type(error).__name__}"
+            case aiohttp.ClientConnectorError():
+                return f"no connection: {error.os_error.strerror}"
+            case aiohttp.InvalidURL():
+                return "the host is neither a name nor an IP address in its plain form"
+            case aiohttp.ConnectionTimeoutError():
+                return f"no connection within {CONNECT_S:g} s"
+            case TimeoutError():
+                return f"no answer within {self._total_s:g} s"
+        return f"the answer was lost: {type(error).__name__}"
+
+
+class Resolver(AbstractResolver):
+    """Looks names up; raises Forbidden if any of a name's addresses is not to be asked.
+
+    It has threads of its own: names that nobody answers for must not hold up anything else.
+    """
+
+    def __init__(self, look_up: LookUp, *, private_allowed: bool) -> None:
+        self._look_up = look_up
+        self._private_allowed = private_allowed
+        self._threads = ThreadPoolExecutor(LOOK_UPS_MOST, thread_name_prefix="look-up")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The addresses of a name. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.run_in_executor(
+                self._threads, self._look_up, host, port, family, socket.SOCK_STREAM
+            )
+        except UnicodeError:
+            raise OSError(None, "the host is no name") from None
+        if not self._private_allowed:
+            for *_, address in found:
+                _guard(address[0])
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address[0],
+                port=port,
+                family=kind,
+                proto=protocol,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for kind, _, protocol, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """Wait for nobody: a look-up cannot be cut short."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket for this very address, right before it connects. Raises Forbidden."""
+    family, kind, protocol, _, address = info
+    _guard(str(address[0]))
+    return socket.socket(family, kind, protocol)
+
+
+def _guard(host: str) -> None:
+    if why := closed(host):
+        raise Forbidden(None, f"{why}, and these are not posted to")
+
+
+async def _beginning(content: aiohttp.StreamReader) -> str:
+    """The first words of an answer's body, on one line."""
+    read = b""
+    # The status has come: whatever becomes of the rest, it counts.
+    with suppress(*_FAULTS):
+        read = await content.read(ANSWER_MOST_BYTES)
+    text = re.sub(r"[^\x20-\x7e\u00a0-\ud7ff]+", " ", read.decode(errors="replace"))
+    return " ".join(text.split())[:WORDS_MOST]
+
+
+def _again_s(headers: Mapping[str, str]) -> float:
+    """`Retry-After`, where it is a number of seconds."""
+    asked = headers.get("Retry-After", "")
+    return float(asked) if re.fullmatch(r"[0-9]{1,9}", asked) else 0.0

@@ -1,0 +1,220 @@
+"""Signed webhooks: posted to real receivers on this machine, by a notifier on a real database."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+from standardwebhooks import WebhookVerificationError
+
+from services.notifier.poster import HANDS_EACH, LEASE_S, Poster
+from services.notifier.webhooks import Webhooks
+from shared.migrate import migrate
+from tests.posting import MASTER, MIGRATIONS, Bench, bench_on, hang, receiver
+
+
+@pytest.fixture
+async def bench(database_url: str) -> AsyncIterator[Bench]:
+    await migrate(database_url, "notifier", MIGRATIONS)
+    async with bench_on(database_url) as bench:
+        yield bench
+
+
+async def test_an_outcome_is_posted_signed_to_the_organizations_address(bench: Bench) -> None:
+    async with receiver() as theirs:
+        await bench.hear(bench.settings(theirs.url))
+        event = bench.provisioned()
+        await bench.hear(event, event)
+        await bench.post()
+        await bench.hear(event)
+        await bench.post()
+    (got,) = theirs.got
+    said = got.read(bench.org_id)
+    assert said["type"] == "NumberProvisioned"
+    assert said["timestamp"] == bench.clock.at.isoformat().replace("+00:00", "Z")
+    assert said["data"] == json.loads(event.model_dump_json())
+    assert got.path == "/notices?token=secret%2F1"
+    assert got.headers["content-type"] == "application/json"
+    assert await bench.posts() == [("provisioning complete", "sent", "answered 200")]
+
+
+async def test_nobody_else_can_sign_for_us(bench: Bench) -> None:
+    async with receiver() as theirs:
+        await bench.hear(bench.settings(theirs.url), bench.provisioned())
+        await bench.post()
+    (got,) = theirs.got
+    with pytest.raises(WebhookVerificationError):
+        got.read("another organization")
+    with pytest.raises(WebhookVerificationError):
+        got.read(bench.org_id, secret_version=2)
+
+
+async def test_the_daily_digest_is_posted_once_for_each_report(bench: Bench) -> None:
+    async with receiver() as theirs:
+        await bench.hear(bench.settings(theirs.url))
+        await bench.hear(bench.digest("monday"), bench.digest("monday"), bench.digest("tuesday"))
+        await bench.hear(bench.digest("monday"))
+        await bench.post()
+    assert {got.read(bench.org_id)["data"]["report_id"] for got in theirs.got} == {
+        "monday",
+        "tuesday",
+    }
+    assert len(theirs.got) == 2
+    assert theirs.got[0].read(bench.org_id)["type"] == "DeliverabilityReported"
+
+
+@pytest.mark.parametrize("status", [500, 400, 404, 429, 503, 302, 204 + 100])
+async def test_what_was_not_taken_is_posted_again_under_the_same_id(
+    bench: Bench, status: int
+) -> None:
+    async with receiver(status) as theirs:
+        await bench.hear(bench.settings(theirs.url), bench.provisioned())
+        await bench.post()
+        assert await bench.states() == ["due"]
+        await bench.post()
+        bench.clock.advance(5)
+        await bench.post()
+    first, again = theirs.got
+    assert first.notice_id == again.notice_id
+    assert first.content == again.content
+    assert first.headers["webhook-timestamp"] < again.headers["webhook-timestamp"]
+    assert first.read(bench.org_id) == again.read(bench.org_id)
+    assert await bench.states() == ["sent"]
+
+
+async def test_a_redirect_is_not_followed(bench: Bench) -> None:
+    async def elsewhere(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=307, headers={"Location": other.url})
+
+    async with receiver() as other, receiver(elsewhere) as theirs:
+        await bench.hear(bench.settings(theirs.url), bench.provisioned())
+        await bench.post()
+    assert len(theirs.got) == 1
+    assert other.got == []
+    assert await bench.posts() == [("provisioning complete", "due", "answered 307")]
+
+
+async def test_a_receiver_that_is_gone_gets_nothing_more_until_the_settings_change(
+    bench: Bench,
+) -> None:
+    async with receiver(410) as theirs:
+        await bench.hear(bench.settings(theirs.url), bench.provisioned("a"))
+        await bench.post()
+        await bench.hear(bench.provisioned("b"))
+        await bench.post()
+        assert await bench.states() == ["refused", "refused"]
+        assert len(theirs.got) == 1
+        await bench.hear(bench.settings(theirs.url, 2), bench.provisioned("c"))
+        await bench.post()
+    assert await bench.states() == ["refused", "refused", "sent"]
+    assert len(theirs.got) == 2
+
+
+async def test_a_receiver_says_when_it_wants_to_be_asked_again(bench: Bench) -> None:
+    async def busy(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=429, headers={"Retry-After": "120"}, text="too\x00 many\r\n now")
+
+    async with receiver(busy) as theirs:
+        await bench.hear(bench.settings(theirs.url), bench.provisioned())
+        await bench.post()
+        assert (await bench.posts())[0][2] == "answered 429: too many now"
+        bench.clock.advance(119)
+        await bench.post()
+        assert len(theirs.got) == 1
+        bench.clock.advance(1)
+        await bench.post()
+    assert len(theirs.got) == 2
+
+
+async def test_an_answer_that_never_ends_counts_by_its_status(bench: Bench) -> None:
+    async def drip(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        await answer.write(b"x" * 10_000)
+        return await hang(request)
+
+    async with receiver(drip) as theirs:
+        await bench.hear(bench.settings(theirs.url), bench.provisioned())
+        await bench.post(total_s=0.5)
+    assert await bench.states() == ["sent"]
+
+
+async def test_a_receiver_that_hangs_is_asked_again_and_holds_up_nobody_else(bench: Bench) -> None:
+    other = bench.organization()
+    async with receiver(*[hang] * 40) as slow, receiver() as theirs:
+        await bench.hear(bench.settings(slow.url), other.settings(theirs.url))
+        await bench.hear(*(bench.provisioned(f"c{index:02}") for index in range(20)))
+        await bench.hear(other.provisioned())
+        async with (
+            Webhooks(private_allowed=True, total_s=2) as webhooks,
+            Poster(bench.database, webhooks, MASTER) as poster,
+        ):
+            while await poster.step():
+                pass
+            async with asyncio.timeout(1):
+                while await other.states() != ["sent"]:
+                    await asyncio.sleep(0.02)
+            assert len(slow.got) == HANDS_EACH
+        assert {error for _, _, error in await bench.posts() if error} == {"no answer within 2 s"}
+        assert await bench.states() == ["due"] * 20
+
+
+async def test_after_three_days_it_is_no_news_any_more(bench: Bench) -> None:
+    async with receiver(*[500] * 100) as theirs:
+        await bench.hear(bench.settings(theirs.url), bench.provisioned())
+        for _ in range(80):
+            await bench.post()
+            bench.clock.advance(3_600)
+    assert await bench.posts() == [("provisioning complete", "expired", "answered 500")]
+    assert 12 <= len(theirs.got) <= 30
+
+
+async def test_two_replicas_post_once_where_answers_are_clear(bench: Bench) -> None:
+    async with receiver() as theirs:
+        await bench.hear(bench.settings(theirs.url))
+        await bench.hear(*(bench.provisioned(f"c{index:02}") for index in range(30)))
+
+        async def replica() -> None:
+            while "due" in await bench.states():
+                await bench.post()
+
+        async with asyncio.timeout(30):
+            await asyncio.gather(replica(), replica())
+    assert len(theirs.got) == 30
+    assert len({got.notice_id for got in theirs.got}) == 30
+    assert set(await bench.states()) == {"sent"}
+
+
+async def test_a_post_whose_replica_died_is_posted_again_under_the_same_id(bench: Bench) -> None:
+    async with receiver(hang) as theirs:
+        await bench.hear(bench.settings(theirs.url), bench.provisioned())
+        webhooks = Webhooks(private_allowed=True)
+        poster = Poster(bench.database, webhooks, MASTER)
+        await poster.step()
+        async with asyncio.timeout(5):
+            while not theirs.got:
+                await asyncio.sleep(0.01)
+        for call in list(poster._calls):
+            call.cancel()
+        await asyncio.gather(*poster._calls, return_exceptions=True)
+        await webhooks.__aexit__()
+        await bench.post()
+        assert len(theirs.got) == 1
+        bench.clock.advance(LEASE_S)
+        await bench.post()
+    first, again = theirs.got
+    assert first.notice_id == again.notice_id
+    assert await bench.states() == ["sent"]
+
+
+async def test_the_address_is_in_no_log(bench: Bench, capfd: pytest.CaptureFixture[str]) -> None:
+    async with receiver(410, 500) as theirs:
+        await bench.hear(bench.settings(theirs.url), bench.provisioned())
+        await bench.post()
+    await bench.hear(bench.settings(theirs.url, 2), bench.provisioned("after"))
+    await bench.post()
+    printed = capfd.readouterr()
+    assert "webhook" in printed.out + printed.err
+    assert "secret" not in printed.out + printed.err
+    assert "secret" not in json.dumps(await bench.posts())
