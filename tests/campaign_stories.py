@@ -22,6 +22,7 @@ async def numbered(
     campaign_id: str,
     outcome: Any = "complete",
     number: Any = NUMBER,
+    reason: str | None = None,
 ) -> None:
     """The campaign has its number, and the carriers have spoken."""
     said = CarrierState(state="confirmed" if outcome == "complete" else "refused", at=NOON)
@@ -36,7 +37,7 @@ async def numbered(
         NumberProvisioned(
             org_id=acme.org_id, campaign_id=campaign_id, name="Spring", number=number,
             outcome=outcome, carriers=Carriers(att=said, tmobile=said, verizon=said),
-            reason=None if outcome == "complete" else "att refused the number",
+            reason=reason if outcome == "complete" else "att refused the number",
             launched_by=Person(name="Ada", email="ada@example.org"),
             window=Window(NOON, NOON + timedelta(hours=1)), took_s=5,
         )

@@ -92,6 +92,8 @@ class Plan:
     before all carriers have confirmed the number. Initials wait while more than
     `replies_first_over` replies of their sender wait for an answer (None: never). Initials that
     lie untouched for `take_back_after_min` minutes are unassigned again (None: they lie).
+    With `dedicated_number` it sends from the number that its use case keeps for many campaigns.
+    Where its `area_codes` are sold out, others of the same state do if `nearby_area_codes`.
     """
 
     name: str
@@ -109,6 +111,8 @@ class Plan:
     hold_until_provisioned: bool = False
     replies_first_over: int | None = None
     take_back_after_min: int | None = None
+    dedicated_number: bool = False
+    nearby_area_codes: bool = True
 
     def __post_init__(self) -> None:
         if self.channel == "mms" and not self.media_urls:
@@ -204,7 +208,7 @@ def check_origin(campaign: Campaign, edited: Collection[str]) -> None:
     """Raise Refused for the first field that a campaign has from the one that it came out of."""
     given = {"contact_list_id"} if campaign.audience is not None else set()
     if campaign.number_of:
-        given |= {"use_case_id", "area_codes"}
+        given |= {"use_case_id", "area_codes", "dedicated_number", "nearby_area_codes"}
     for field in sorted(given.intersection(edited)):
         raise Refused("conflict", "it is that of the campaign it came out of", field=field)
 

@@ -154,7 +154,10 @@ async def _check_contacts(tx: Transaction, campaign: Campaign) -> None:
 async def _warnings(tx: Transaction, campaign: Campaign, *, senders: int, taken: int) -> list[str]:
     plan, now = campaign.plan, await tx.now()
     found = window_warnings(plan, now)
-    if not campaign.number_of:
+    has_number = bool(campaign.number_of) or (
+        plan.dedicated_number and await numbers.has_dedicated(tx, campaign.org_id, plan.use_case_id)
+    )
+    if not has_number:
         found += launch_warnings(
             plan,
             now,
@@ -185,4 +188,6 @@ def _launched(campaign: Campaign, caller: Caller, number: str | None) -> Campaig
         revision=1,
         number=number,
         hold_until_provisioned=plan.hold_until_provisioned,
+        dedicated_number=plan.dedicated_number,
+        nearby_area_codes=plan.nearby_area_codes,
     )

@@ -78,6 +78,8 @@ class NewCampaign(Body):
     channel: Channel = "sms"
     media_urls: MediaUrls = ()
     area_codes: AreaCodes = ()
+    nearby_area_codes: Flag = True
+    dedicated_number: Flag = False
     window: WindowWanted = WindowWanted()
     hours: HoursWanted
     self_assign: SelfAssign = SelfAssign()
@@ -117,6 +119,8 @@ class CampaignEdit(Body):
     channel: Channel = "sms"
     media_urls: MediaUrls = ()
     area_codes: AreaCodes = ()
+    nearby_area_codes: Flag = True
+    dedicated_number: Flag = False
     window: WindowEdit = WindowEdit()
     hours: HoursEdit = HoursEdit()
     self_assign: SelfAssign = SelfAssign()
@@ -181,6 +185,8 @@ async def create(call: Call) -> web.StreamResponse:
             hold_until_provisioned=wanted.hold_until_provisioned,
             replies_first_over=wanted.replies_first_over,
             take_back_after_min=wanted.take_back_after_min,
+            dedicated_number=wanted.dedicated_number,
+            nearby_area_codes=wanted.nearby_area_codes,
         )
         await launching.draft(tx, call.caller, campaign_id, plan)
         details = await details_of(tx, call.caller.org_id, campaign_id)

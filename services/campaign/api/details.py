@@ -41,7 +41,8 @@ class CarrierShown(Answer):
 
 
 class ProvisioningShown(Answer):
-    """The flag at the top of the details, and what is behind it."""
+    """The flag at the top of the details, and what is behind it. `waits_for`: what is still to
+    come, in words; it is late where `delayed_at` says since when."""
 
     status: str
     flag: str
@@ -49,6 +50,8 @@ class ProvisioningShown(Answer):
     advice: str
     reason: str | None
     since: datetime
+    waits_for: str | None
+    delayed_at: datetime | None
     number: str | None
     released_at: datetime | None
     carriers: dict[str, CarrierShown]
@@ -70,6 +73,8 @@ class CampaignLine(Answer):
     hold_until_provisioned: bool
     replies_first_over: int | None
     take_back_after_min: int | None
+    dedicated_number: bool
+    nearby_area_codes: bool
     revision: int
     created_at: datetime
     launched_at: datetime | None
@@ -231,6 +236,8 @@ def line_of(
         "hold_until_provisioned": plan.hold_until_provisioned,
         "replies_first_over": plan.replies_first_over,
         "take_back_after_min": plan.take_back_after_min,
+        "dedicated_number": plan.dedicated_number,
+        "nearby_area_codes": plan.nearby_area_codes,
         "revision": campaign.revision,
         "created_at": campaign.created_at,
         "launched_at": campaign.launched_at,

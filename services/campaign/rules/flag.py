@@ -1,14 +1,16 @@
 """The provisioning flag on a campaign's details."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from services.campaign.domain import Carrier, Refused
 
 CONFIRMING: tuple[Carrier, ...] = ("att", "tmobile", "verizon")
 """The carriers that confirm a number, one by one."""
+NAMES: Mapping[Carrier, str] = {"att": "AT&T", "tmobile": "T-Mobile", "verizon": "Verizon"}
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Number:
     """What was heard of a campaign's number so far.
 
     `launched_at`: when the campaign that it was bought for was launched. `released_at`: since when
-    it is not ours any more.
+    it is not ours any more. `waits_for`: what was last said, at `delayed_at`, to hold it up.
     """
 
     number: str | None = None
@@ -35,17 +37,25 @@ class Number:
     took_s: float | None = None
     launched_at: datetime | None = None
     released_at: datetime | None = None
+    waits_for: str | None = None
+    delayed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Provisioning:
-    """The flag on a campaign's details, and what is behind it."""
+    """The flag on a campaign's details, and what is behind it.
+
+    `waits_for`: what has still to come, None when nothing has. With `delayed_at` it takes longer
+    than it should, and these were the provisioner's own words then.
+    """
 
     status: Literal["provisioning", "complete", "failed"]
     flag: str
     colour: Literal["yellow", "green", "red"]
     advice: str
     since: datetime
+    waits_for: str | None
+    delayed_at: datetime | None
     number: str | None
     released_at: datetime | None
     reason: str | None
@@ -105,17 +115,47 @@ def provisioning(
     advice = look.advice
     if look.status == "provisioning":
         advice = f"{advice} {_HELD if held else _OPEN}"
+    waits_for, delayed_at = _waits_for(number, carriers)
     return Provisioning(
         status=look.status,
         flag=look.flag,
         colour=look.colour,
         advice=advice,
         since=launched_at + timedelta(seconds=number.took_s or 0),
+        waits_for=waits_for,
+        delayed_at=delayed_at,
         number=number.number,
         released_at=number.released_at,
-        reason=number.reason if look.status == "failed" else None,
+        reason=number.reason,
         carriers=carriers,
     )
+
+
+def _waits_for(
+    number: Number, carriers: Mapping[Carrier, CarrierAnswer]
+) -> tuple[str | None, datetime | None]:
+    """What is still to come, and since when it is said to be late, if it is.
+
+    By the facts' own times, in whatever order they were heard: a delay is over when anything came
+    of the number after it.
+    """
+    if number.outcome is not None:
+        return None, None
+    pending = [name for name, said in carriers.items() if said.state == "pending"]
+    if not pending:
+        return None, None
+    came = [said.at for said in carriers.values() if said.state != "pending"]
+    if number.purchased_at is not None:
+        came.append(number.purchased_at)
+    if number.delayed_at is not None and number.delayed_at > max(came, default=_LONG_AGO):
+        return number.waits_for, number.delayed_at
+    if number.number is None:
+        return "a number, which is being bought", None
+    return f"{_listed([NAMES[name] for name in pending])} to confirm the number", None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def number_to_share(number: Number) -> str:

@@ -28,6 +28,8 @@ def of_row(row: Record) -> Campaign:
         hold_until_provisioned=row["hold_until_provisioned"],
         replies_first_over=row["replies_first_over"],
         take_back_after_min=row["take_back_after_min"],
+        dedicated_number=row["dedicated_number"],
+        nearby_area_codes=row["nearby_area_codes"],
     )
     return Campaign(
         org_id=row["org_id"],
@@ -75,9 +77,10 @@ async def add(
             org_id, campaign_id, state, created_by, created_at, cloned_from, number_of, audience,
             name, use_case_id, contact_list_id, script, channel, media_urls, area_codes, opens_at,
             closes_at, hours_open, hours_close, time_zone, self_assign, batch_size,
-            senders_may_edit, hold_until_provisioned, replies_first_over, take_back_after_min)
+            senders_may_edit, hold_until_provisioned, replies_first_over, take_back_after_min,
+            dedicated_number, nearby_area_codes)
         VALUES ($1, $2, 'draft', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                $17, $18, $19, $20, $21, $22, $23, $24, $25)
+                $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)
         """,
         org_id,
         campaign_id,
@@ -101,7 +104,8 @@ async def save(
             contact_list_id = $7, script = $8, channel = $9, media_urls = $10, area_codes = $11,
             opens_at = $12, closes_at = $13, hours_open = $14, hours_close = $15, time_zone = $16,
             self_assign = $17, batch_size = $18, senders_may_edit = $19,
-            hold_until_provisioned = $20, replies_first_over = $21, take_back_after_min = $22
+            hold_until_provisioned = $20, replies_first_over = $21, take_back_after_min = $22,
+            dedicated_number = $23, nearby_area_codes = $24
         WHERE org_id = $1 AND campaign_id = $2
         """,
         campaign.org_id,
@@ -132,6 +136,8 @@ def _columns(plan: Plan) -> tuple[object, ...]:
         plan.hold_until_provisioned,
         plan.replies_first_over,
         plan.take_back_after_min,
+        plan.dedicated_number,
+        plan.nearby_area_codes,
     )
 
 

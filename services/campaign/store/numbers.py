@@ -17,6 +17,7 @@ from shared.events import (
     NumberProvisioned,
     NumberPurchased,
     NumberReleased,
+    ProvisioningDelayed,
 )
 
 
@@ -86,6 +87,29 @@ async def provisioned(tx: Transaction, events: Sequence[NumberProvisioned]) -> N
                 ("verizon", e.carriers.verizon),
             )
         ],
+    )
+
+
+async def delayed(tx: Transaction, events: Sequence[ProvisioningDelayed]) -> None:
+    """Keep what numbers wait for, as it was said last."""
+    await tx.sql.execute(
+        """
+        INSERT INTO provisioning_delays (org_id, campaign_id, waits_for, delayed_at)
+        SELECT DISTINCT ON (org_id, campaign_id) org_id, campaign_id, waits_for, delayed_at
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
+             AS e (org_id, campaign_id, waits_for, delayed_at)
+        JOIN campaigns USING (org_id, campaign_id)
+        -- Of two words at one time the same one stands, whichever was heard first.
+        ORDER BY org_id, campaign_id, delayed_at DESC, waits_for DESC
+        ON CONFLICT (org_id, campaign_id) DO UPDATE SET
+            waits_for = EXCLUDED.waits_for, delayed_at = EXCLUDED.delayed_at
+        WHERE (provisioning_delays.delayed_at, provisioning_delays.waits_for)
+            < (EXCLUDED.delayed_at, EXCLUDED.waits_for)
+        """,
+        [event.org_id for event in events],
+        [event.campaign_id for event in events],
+        [event.waits_for for event in events],
+        [event.delayed_at for event in events],
     )
 
 
@@ -178,14 +202,17 @@ async def of_campaigns(
 
     Of a follow-up's number what was heard of its own launch with it; before that, what was heard of
     the campaign that bought it. But where none of the others on it is active it rests, perhaps off
-    its use case by now: then it is to be confirmed anew.
+    its use case by now: then it is to be confirmed anew. A dedicated number never rests.
     """
     rows = await tx.sql.fetch(
         """
         SELECT asked, heard_of, number, purchased_at, outcome, reason, took_s, launched_at,
                CASE WHEN released_at >= coalesce(purchased_at, '-infinity') THEN released_at END
                    AS released_at,
-               number IS NOT NULL AND asked <> heard_of AND NOT EXISTS (
+               delay.waits_for, delay.delayed_at,
+               number IS NOT NULL AND asked <> heard_of
+                   AND (NOT dedicated_number OR outcome IS DISTINCT FROM 'complete')
+                   AND NOT EXISTS (
                    SELECT FROM campaigns AS others
                    WHERE others.org_id = $1 AND others.state = 'active'
                      AND heard_of IN (others.campaign_id, others.number_of)
@@ -199,6 +226,10 @@ async def of_campaigns(
         JOIN campaigns ON org_id = $1 AND campaign_id = heard_of
         LEFT JOIN numbers USING (org_id, campaign_id)
         LEFT JOIN number_releases USING (org_id, number)
+        LEFT JOIN LATERAL (
+            SELECT waits_for, delayed_at FROM provisioning_delays AS d
+            WHERE d.org_id = $1 AND d.campaign_id IN (asked, heard_of)
+            ORDER BY delayed_at DESC LIMIT 1) AS delay ON true
         """,
         org_id,
         [campaign.campaign_id for campaign in campaigns],
@@ -217,11 +248,14 @@ async def of_campaigns(
         one = CarrierAnswer(row["state"], row["at"], row["reason"])
         answers.setdefault(row["campaign_id"], {})[row["carrier"]] = one
     return {
-        row["asked"]: (Number(number=row["number"], released_at=row["released_at"]), {})
+        row["asked"]: (Number(**{name: row[name] for name in _OF_ONE_THAT_RESTS}), {})
         if row["rests"]
         else (Number(*list(row.values())[2:-1]), answers.get(row["heard_of"], {}))
         for row in rows
     }
+
+
+_OF_ONE_THAT_RESTS = ("number", "released_at", "waits_for", "delayed_at")
 
 
 async def of_campaign(tx: Transaction, campaign: Campaign) -> Number:
@@ -272,21 +306,43 @@ async def still_provisioning(tx: Transaction, org_id: str, *, besides: str) -> i
     return count
 
 
+async def has_dedicated(tx: Transaction, org_id: str, use_case_id: str) -> bool:
+    """Whether a use case has a dedicated number that the carriers have confirmed, as far as is
+    known here: who sends from it waits for nothing."""
+    return bool(
+        await tx.sql.fetchval(
+            """
+            SELECT EXISTS (
+                SELECT FROM campaigns JOIN numbers AS n USING (org_id, campaign_id)
+                LEFT JOIN number_releases AS r USING (org_id, number)
+                WHERE org_id = $1 AND use_case_id = $2 AND dedicated_number
+                  AND n.outcome = 'complete'
+                  AND (r.released_at IS NULL OR r.released_at < n.purchased_at))
+            """,
+            org_id,
+            use_case_id,
+        )
+    )
+
+
 async def on_use_case(tx: Transaction, org_id: str, use_case_id: str) -> int:
     """How many numbers a use case has, as far as is known here, those to come included.
 
     A number is one however many campaigns are on it. It goes when it was given back, or all
-    campaigns on it are archived; where none could be bought, there is none.
+    campaigns on it are archived, unless it is the use case's dedicated one; where none could be
+    bought, there is none.
     """
     count = await tx.sql.fetchval(
         """
-        SELECT count(*) FROM campaigns AS c
+        SELECT count(DISTINCT CASE WHEN dedicated_number AND outcome IS DISTINCT FROM 'failed'
+                                   THEN '' ELSE coalesce(n.number, campaign_id) END)
+        FROM campaigns AS c
         LEFT JOIN numbers AS n USING (org_id, campaign_id)
         LEFT JOIN number_releases AS r USING (org_id, number)
         WHERE org_id = $1 AND use_case_id = $2 AND number_of = '' AND launched_at IS NOT NULL
           AND (n.number IS NOT NULL OR n.outcome IS DISTINCT FROM 'failed')
           AND (r.released_at IS NULL OR r.released_at < n.purchased_at)
-          AND (state = 'active' OR EXISTS (
+          AND (state = 'active' OR (dedicated_number AND outcome = 'complete') OR EXISTS (
               SELECT FROM campaigns AS f
               WHERE f.org_id = $1 AND f.number_of = c.campaign_id AND f.state = 'active'))
         """,
