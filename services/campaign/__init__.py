@@ -4,10 +4,10 @@ Owns   organizations, limits, use cases, people and tokens, contacts, campaigns,
        conversations, the audit trail.
 Hears  NumberPurchased, CarrierAnswered, NumberProvisioned, MessageSent, MessageDelivered,
        MessageFailed, MessageUnclear, MessageReceived, ContactOptedOut, ContactOptedIn,
-       CampaignHeld, BucketState, NumberReleased, CarriersFound.
+       CampaignHeld, BucketState, NumberReleased, CarriersFound, ProvisioningDelayed.
 Does   shows what came of each campaign, number and text; says when a window has closed, or will
        close too early; takes untouched texts back; ends what archives leave.
 Tells  LimitsChanged, UseCaseRegistered, CampaignLaunched, WindowChanged, WindowClosed,
        CampaignPaused, CampaignResumed, CampaignArchived, QueueWithdrawn, UnclearSettled,
-       MessageQueued, ContactOptedOut, WindowAtRisk, CarriersAsked.
+       MessageQueued, ContactOptedOut, WindowAtRisk, CarriersAsked, NoticeSettingsChanged.
 """

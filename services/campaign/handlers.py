@@ -22,6 +22,7 @@ from shared.events import (
     NumberProvisioned,
     NumberPurchased,
     NumberReleased,
+    ProvisioningDelayed,
 )
 
 
@@ -33,6 +34,11 @@ async def show_number(tx: Transaction, events: Sequence[NumberPurchased]) -> Non
 async def show_carriers_answer(tx: Transaction, events: Sequence[CarrierAnswered]) -> None:
     """A carrier has confirmed or refused."""
     await numbers.answered(tx, events)
+
+
+async def show_delay(tx: Transaction, events: Sequence[ProvisioningDelayed]) -> None:
+    """A number takes longer than it should."""
+    await numbers.delayed(tx, events)
 
 
 async def raise_flag(tx: Transaction, events: Sequence[NumberProvisioned]) -> None:
@@ -83,6 +89,7 @@ async def fill_in_carriers(tx: Transaction, events: Sequence[CarriersFound]) -> 
 HANDLERS: Handlers = {
     NumberPurchased: show_number,
     CarrierAnswered: show_carriers_answer,
+    ProvisioningDelayed: show_delay,
     NumberProvisioned: raise_flag,
     NumberReleased: show_release,
     CampaignHeld: show_holds,
