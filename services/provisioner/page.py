@@ -1,4 +1,5 @@
-"""`/orders` on the ops port: the step of each order and of each number on its way back.
+"""Pages on the ops port. `/orders`: the step of each order and of each number on its way back.
+`/differences`: what the provider's lists and our rows disagree on.
 
 Read only. The numbers shown are the organizations' own.
 """
@@ -9,7 +10,8 @@ from typing import Any
 from aiohttp import web
 from asyncpg import Record
 
-from services.provisioner.store import survey
+from services.provisioner.reconcile import KINDS
+from services.provisioner.store import reconciliation, survey
 from shared.database import Database
 from shared.http import Problem
 
@@ -41,6 +43,32 @@ class OrderPage:
         return web.json_response(answer)
 
 
+class DifferencePage:
+    """The page. Parameters: org_id, kind, limit (1 to 200)."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def show(self, request: web.Request) -> web.Response:
+        """Answer a request."""
+        org_id, kind = request.query.get("org_id"), request.query.get("kind")
+        if kind is not None and kind not in KINDS:
+            raise Problem(422, "A field is not valid", detail=", ".join(KINDS), field="kind")
+        most = _limit(request.query.get("limit", str(ROWS_DEFAULT)))
+        async with self._database.transaction() as tx:
+            last = await reconciliation.last_run(tx.sql)
+            counts = await reconciliation.counts(tx.sql)
+            found = await reconciliation.shown(tx.sql, org_id=org_id, kind=kind, most=most + 1)
+            answer = {
+                "at": _plain(await tx.now()),
+                "run": _line(last),
+                "counts": {one: counts[one] for one in KINDS if one in counts},
+                "differences": [_facts(row) for row in found[:most]],
+                "more_differences": len(found) > most,
+            }
+        return web.json_response(answer)
+
+
 def _limit(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text[:9]) <= ROWS_MOST:
         raise Problem(422, "A field is not valid", detail=f"from 1 to {ROWS_MOST}", field="limit")
@@ -49,9 +77,13 @@ def _limit(text: str) -> int:
 
 def _line(row: Record) -> dict[str, Any]:
     """`next_at`: when its next act is due, or while one is being done, when that counts as lost."""
-    line = {name: _plain(value) for name, value in row.items()}
+    line = _facts(row)
     line["next_at"] = line.pop("due_at")
     return line
+
+
+def _facts(row: Record) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in row.items()}
 
 
 def _plain(value: Any) -> Any:

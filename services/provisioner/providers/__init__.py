@@ -12,6 +12,7 @@ from services.provisioner.domain import (
     Refused,
     Unclear,
 )
+from services.provisioner.listed import ListedAttachment, ListedNumber, Page
 
 Fault = Refused | NotTaken | Unclear
 """Every call may also come to one of these; none raises for what the other side does."""
@@ -59,4 +60,16 @@ class NumberProvider(Protocol):
 
     async def ask_carriers(self, number: str) -> CarriersSaid | Absent | Fault:
         """What each carrier says about a number; Absent: it is on no use case."""
+        ...
+
+
+class NumberLists(Protocol):
+    """What a provider has of ours, page by page, newest first. A call for each page."""
+
+    async def numbers(self, page: int) -> Page[ListedNumber] | Fault:
+        """The account's numbers, others' among them. Pages are counted from 1."""
+        ...
+
+    async def attachments(self, page: int) -> Page[ListedAttachment] | Fault:
+        """The account's numbers that are on use cases."""
         ...
