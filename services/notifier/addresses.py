@@ -75,7 +75,7 @@ def closed(host: str) -> str | None:
     except ValueError:
         return f"{host} is no IP address"
     word = _word(_inner(address))
-    return None if word is None else f"{host} is a {word} address"
+    return None if word is None else f"{host} is not of the open internet ({word})"
 
 
 def _inner(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

@@ -158,7 +158,7 @@ def guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
 
 def _guard(host: str) -> None:
     if why := closed(host):
-        raise Forbidden(None, f"{why}, and these are not posted to")
+        raise Forbidden(None, f"{why}: nothing is posted there")
 
 
 async def _beginning(content: aiohttp.StreamReader) -> str:

@@ -64,7 +64,7 @@ def test_the_open_internet_may_be_posted_to(host: str) -> None:
 
 @pytest.mark.parametrize(("host", "word"), CLOSED.items())
 def test_what_only_we_can_reach_may_not(host: str, word: str) -> None:
-    assert closed(host) == f"{host} is a {word} address"
+    assert closed(host) == f"{host} is not of the open internet ({word})"
 
 
 @pytest.mark.parametrize("host", ["", "localhost", "0x7f.1", "2130706433", "127.1", "1.2.3.4.5"])

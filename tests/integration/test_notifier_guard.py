@@ -1,0 +1,174 @@
+"""What only our own machines can reach is not posted to, as seen at the moment of connecting."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from services.notifier.posts import Answer, NoAnswer
+from services.notifier.webhooks import Webhooks
+from shared.migrate import migrate
+from tests.posting import MIGRATIONS, Bench, bench_on, receiver
+
+
+class Names:
+    """A name server: each question takes the next answer, the last one for ever."""
+
+    def __init__(self, *answers: list[str]) -> None:
+        self._answers = list(answers)
+        self.asked: list[str] = []
+
+    def __call__(self, host: str, port: int, *_: Any) -> list[tuple[Any, ...]]:
+        self.asked.append(host)
+        found = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        return [
+            (
+                socket.AF_INET6 if ":" in ip else socket.AF_INET,
+                socket.SOCK_STREAM,
+                6,
+                "",
+                (ip, port),
+            )
+            for ip in found
+        ]
+
+
+@asynccontextmanager
+async def listener() -> AsyncIterator[tuple[int, list[str]]]:
+    """A port of this machine, and who has connected to it."""
+    came: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(str(writer.get_extra_info("peername")))
+        writer.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1], came
+    finally:
+        server.close()
+
+
+async def post(url: str, *, private_allowed: bool = False, **other: Any) -> Answer | NoAnswer:
+    async with Webhooks(private_allowed=private_allowed, **other) as webhooks:
+        return await webhooks.post(url, {}, b"{}")
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("127.0.0.1", "127.0.0.1 is not of the open internet (loopback)"),
+        ("[::1]", "::1 is not of the open internet (loopback)"),
+        ("[::ffff:127.0.0.1]", "::ffff:127.0.0.1 is not of the open internet (loopback)"),
+        ("[::ffff:7f00:1]", "::ffff:7f00:1 is not of the open internet (loopback)"),
+        ("[64:ff9b::7f00:1]", "64:ff9b::7f00:1 is not of the open internet (loopback)"),
+        ("0.0.0.0", "0.0.0.0 is not of the open internet (unspecified)"),
+        ("169.254.169.254", "169.254.169.254 is not of the open internet (link-local)"),
+        ("localhost", "is not of the open internet (loopback)"),
+        ("0x7f.1", "127.0.0.1 is not of the open internet (loopback)"),
+        ("0x7f000001", "127.0.0.1 is not of the open internet (loopback)"),
+        ("2130706433", "the host is neither a name nor an IP address in its plain form"),
+        ("127.1", "the host is neither a name nor an IP address in its plain form"),
+        ("017700000001", "the host is neither a name nor an IP address in its plain form"),
+        ("127.0.0.1.", "the host is neither a name nor an IP address in its plain form"),
+        ("ex..org", "the host was not found: the host is no name"),
+        ("a" * 64 + ".org", "the host was not found: the host is no name"),
+    ],
+)
+async def test_a_private_address_is_refused_however_it_is_spelled(host: str, why: str) -> None:
+    async with listener() as (port, came):
+        said = await post(f"https://{host}:{port}/?token=secret")
+    assert isinstance(said, NoAnswer)
+    assert why in said.reason
+    assert came == []
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [["127.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["10.0.0.1", "8.8.8.8"], ["8.8.8.8", "::1"]],
+)
+async def test_every_address_of_a_name_has_to_be_a_good_one(answers: list[str]) -> None:
+    names = Names(answers)
+    async with listener() as (port, came):
+        said = await post(f"https://hooks.example.org:{port}/", look_up=names)
+    assert isinstance(said, NoAnswer)
+    assert "nothing is posted there" in said.reason
+    assert came == []
+
+
+async def test_a_name_is_looked_up_once_for_each_post_so_that_no_other_answer_is_used() -> None:
+    async with receiver() as theirs:
+        port = theirs.url.split(":")[2].split("/")[0]
+        names = Names(["127.0.0.1"], ["127.0.0.9"])
+        async with Webhooks(private_allowed=True, look_up=names) as webhooks:
+            url = f"http://hooks.example.org:{port}/"
+            assert await webhooks.post(url, {}, b"{}") == Answer(200)
+            assert names.asked == ["hooks.example.org"]
+            # Asked afresh for the next one: it has moved to where nobody listens.
+            said = await webhooks.post(url, {}, b"{}")
+    assert isinstance(said, NoAnswer)
+    assert said.reason.startswith("no connection: ")
+    assert names.asked == ["hooks.example.org"] * 2
+
+
+async def test_the_proxy_of_the_environment_is_not_believed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with listener() as (port, came), receiver() as theirs:
+        for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+        assert await post(theirs.url, private_allowed=True) == Answer(200)
+    assert came == []
+
+
+async def test_only_https_is_spoken_on_the_open_internet() -> None:
+    said = await post("http://8.8.8.8/")
+    assert said == NoAnswer("the address must start with https://")
+
+
+async def test_a_receiver_that_speaks_no_tls_is_told_so() -> None:
+    async with receiver() as theirs:
+        said = await post(theirs.url.replace("http:", "https:"), private_allowed=True)
+    assert isinstance(said, NoAnswer)
+    assert said.reason.startswith("no TLS")
+    assert theirs.got == []
+
+
+async def test_a_name_server_that_hangs_ends_with_the_time_for_connecting() -> None:
+    gate = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def hangs(*_: Any) -> list[tuple[Any, ...]]:
+        asyncio.run_coroutine_threadsafe(gate.wait(), loop).result(10)
+        return []
+
+    try:
+        said = await post("https://hooks.example.org/", look_up=hangs, total_s=0.3)
+    finally:
+        gate.set()
+    assert said == NoAnswer("no answer within 0.3 s")
+
+
+async def test_a_refusal_is_recorded_in_words_and_tried_again(database_url: str) -> None:
+    await migrate(database_url, "notifier", MIGRATIONS)
+    async with bench_on(database_url) as bench, listener() as (port, came):
+        await bench.hear(bench.settings(f"https://127.0.0.1:{port}/x"), bench.provisioned())
+        await bench.post(private_allowed=False)
+        words = "127.0.0.1 is not of the open internet (loopback): nothing is posted there"
+        assert await bench.posts() == [("provisioning complete", "due", words)]
+        assert came == []
+        await _opened(bench)
+
+
+async def _opened(bench: Bench) -> None:
+    """An operator who allows private addresses gets what was refused until then."""
+    async with receiver() as theirs:
+        await bench.hear(bench.settings(theirs.url, 2))
+        await bench.post(private_allowed=False)
+        assert theirs.got == []
+        bench.clock.advance(60)
+        await bench.post(private_allowed=True)
+        assert len(theirs.got) == 1
