@@ -143,6 +143,9 @@ class Platform:
             "SLUICE_SMTP_HOST": self.mailbox.host,
             "SLUICE_SMTP_PORT": str(self.mailbox.port),
             "SLUICE_MAIL_FROM": "sluice@example.com",
+            "SLUICE_WEBHOOK_MASTER_KEY": secrets.token_urlsafe(32),
+            # Who receives webhooks here stands on this machine, too.
+            "SLUICE_WEBHOOKS_PRIVATE_ALLOWED": "true",
             "SLUICE_SANDBOX_SEED": seed,
             "SLUICE_SANDBOX_BEHAVIOUR": json.dumps(behaviour or {}),
         }
@@ -223,6 +226,7 @@ class Platform:
             # Receipts come back to the replica that sent, other things to the first one.
             "SLUICE_WEBHOOK_URL": self._webhook_url(replica),
             "SLUICE_PUBLIC_URL": f"http://127.0.0.1:{replica.http_port}",
+            **self._campaign_link(),
             **self._settings.get(service, {}),
         }
 
@@ -274,6 +278,12 @@ class Platform:
         colliders = [one for one in self._replicas if one.service == "collider"]
         receiver = replica if replica in colliders else next(iter(colliders), None)
         return f"http://127.0.0.1:{receiver.http_port}" if receiver else ""
+
+    def _campaign_link(self) -> dict[str, str]:
+        """Where the letters' links lead: to the campaign's details, as the API gives them."""
+        if "campaign" not in self.services:
+            return {}
+        return {"SLUICE_CAMPAIGN_LINK": f"{self.url('campaign')}/api/v1/campaigns/{{campaign_id}}"}
 
     def _log(self, replica: Replica) -> Path:
         return self.logs / f"{replica.name}.log"
