@@ -14,6 +14,7 @@ from services.provisioner.domain import (
     Absent,
     Answer,
     AskCarriers,
+    Attach,
     CarriersSaid,
     Done,
     LookUp,
@@ -57,6 +58,9 @@ class Number:
     """Of the purchase that may have landed."""
     attach_asked_at: datetime | None = None
     """When it was last to be put on its use case without a clear answer: that may still happen."""
+    attach_to: str | None = None
+    """Its use case, as the provider knows it, where the number was found on none while it is held:
+    it is put on it again."""
     tries: int = 0
     error: str | None = None
 
@@ -80,7 +84,7 @@ class GiveBack:
     number: str
 
 
-ReleaseAct = LetGo | LookUp | Detach | AskCarriers | GiveBack
+ReleaseAct = LetGo | Attach | LookUp | Detach | AskCarriers | GiveBack
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,8 @@ def room_for(step: Step | None, *, held: int, most: int, leaving: bool) -> Room:
 def next_act(number: Number, now: datetime, patience: Patience) -> ReleaseAct:
     """What to do for a number that is due."""
     assert number.step != "gone"
+    if number.step == "held" and number.attach_to is not None:
+        return Attach(number.number, number.attach_to)
     if number.step == "held":
         return LetGo()
     if number.step == "seek":
@@ -168,6 +174,9 @@ def follow(number: Number, act: ReleaseAct, answer: Answer | Use, moment: Moment
     """What comes of an act's answer; one that makes no sense for the act is like a fault."""
     now, patience = moment.now, moment.patience
     match act, answer:
+        case Attach(), Done() | Refused():
+            # Refused, it is the operator's: it stays listed. It may have been let go meanwhile.
+            return Released(replace(number, attach_to=None, tries=0, error=None, due_at=now))
         case LetGo(), Use("idle"):
             return Released(_to(replace(number, let_go_at=now), "detach", now, due_at=now))
         case LetGo(), Use("kept"):

@@ -8,6 +8,7 @@ import structlog
 from services.provisioner.domain import (
     Answer,
     AskCarriers,
+    Attach,
     Done,
     LookUp,
     Moment,
@@ -92,6 +93,8 @@ class Releaser:
         match act:
             case LookUp(reference):
                 return await self._provider.look_up(reference)
+            case Attach(number, provider_campaign_id):
+                return await self._provider.attach(number, provider_campaign_id)
             case Detach(number):
                 return await self._provider.detach(number)
             case AskCarriers(number):

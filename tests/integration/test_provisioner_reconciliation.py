@@ -15,6 +15,7 @@ from services.provisioner.providers import Fault, NumberLists
 from services.provisioner.providers.telnyx_lists import TelnyxLists
 from services.provisioner.reconciler import DIFFERENCES, RECONCILED, Reconciler, Report
 from services.sandbox.behaviour import Fault as Script
+from services.sandbox.behaviour import Refusal
 from shared.clock import DatabaseClock
 from tests.provisioner_bench import Bench, open_bench
 
@@ -199,6 +200,64 @@ async def test_a_number_that_is_given_back_by_our_rows_and_is_there_is_given_bac
     await bench.until_given_back(count=2)
     assert bench.bought == []
     assert (await bench.number(number))["step"] == "gone"
+
+
+async def test_a_held_number_that_is_on_no_use_case_is_put_on_its_own_again(bench: Bench) -> None:
+    number = await bench.complete()
+    bench.sandbox.world.registry.drop(number)
+    let_settle(bench)
+    await run(bench)
+    assert await found(bench) == [("unattached", number, True)]
+    bench.behave(answers=(Script(call="attach", kind="http", status=500, times=2),))
+
+    async def is_held_as_before() -> bool:
+        return (await bench.number(number))["due_at"] is None
+
+    await bench.work_until(is_held_as_before)
+    assert bench.on_use_case == [number]
+    row = await bench.number(number)
+    assert (row["step"], row["astray_since"], row["error"]) == ("held", None, None)
+    let_settle(bench, 40)
+    assert (await run(bench)).differences == []
+
+
+async def test_a_number_that_may_not_be_put_back_is_asked_for_once_and_stays_listed(
+    bench: Bench,
+) -> None:
+    number = await bench.complete()
+    bench.sandbox.world.registry.drop(number)
+    let_settle(bench)
+    bench.behave(answers=(Script(call="attach", kind="http", status=400),))
+    for minutes in (20, 40):
+        let_settle(bench, minutes)
+        await run(bench)
+        await bench.pass_time(0.3)
+        assert await found(bench) == [("unattached", number, True)]
+        assert (await bench.number(number))["due_at"] is None
+    assert bench.on_use_case == []
+
+
+async def test_a_number_that_its_carriers_never_confirmed_is_not_put_back(bench: Bench) -> None:
+    bench.behave(refusals=(Refusal(carrier="tmobile", next=True),))
+    await bench.hear(bench.launch())
+    number = (await bench.outcome("spring"))["number"]
+    bench.sandbox.world.registry.drop(number)
+    let_settle(bench)
+    (one,) = (await run(bench)).differences
+    assert (one.kind, one.mend) == ("unattached", None)
+
+
+async def test_an_archive_that_comes_while_a_number_is_put_back_takes_it_off_again(
+    bench: Bench,
+) -> None:
+    number = await bench.complete()
+    bench.sandbox.world.registry.drop(number)
+    let_settle(bench)
+    await run(bench)
+    await bench.hear(bench.archive())
+    await bench.until_off(number)
+    assert bench.on_use_case == []
+    assert (await bench.number(number))["step"] == "rest"
 
 
 async def test_a_number_on_another_use_case_than_ours_is_listed_and_left_alone(
