@@ -76,23 +76,34 @@ def gone(order: Order, moment: Moment, why: str) -> Order:
     return replace(order, ask="gone", asked_at=moment.now, error=why, due_at=moment.now)
 
 
-def not_found(order: Order, moment: Moment) -> Order:
+def not_found(order: Order, moment: Moment) -> Followed:
     since = order.asked_at or order.step_since
     if seconds(moment.now, since) < moment.patience.look_up_s:
-        return moves.poll(order, moment)
+        return Followed(moves.poll(order, moment))
     if order.ask == "gone":
-        return _next_number(order, moment, order.error or "the number was gone")
-    return replace(order, ask="doubted", due_at=moment.now)
+        # Should the first request land even now, what it bought is found and given back.
+        why = order.error or "the number was gone"
+        return Followed(_next_number(order, moment, why), sought=order)
+    return Followed(replace(order, ask="doubted", due_at=moment.now))
 
 
 def ordered(order: Order, answer: Ordered, moment: Moment) -> Followed:
     if answer.state == "failure":
-        return Followed(_next_number(order, moment, "the number was gone before it was ours"))
+        return _not_sold(order, moment)
     order = replace(order, provider_order_id=answer.provider_order_id)
     if answer.state == "pending":
         waiting = order if order.step == "ordered" else moves.to_step(order, "ordered", moment.now)
         return Followed(moves.poll(waiting, moment))
     return bought(order, moment)
+
+
+def _not_sold(order: Order, moment: Moment) -> Followed:
+    why = "the number was gone before it was ours"
+    if order.step == "ordered":
+        order = replace(moves.to_step(order, "order", moment.now), provider_order_id=None)
+    if order.ask != "gone":
+        return Followed(gone(order, moment, why))
+    return not_found(order, moment)
 
 
 def bought(order: Order, moment: Moment) -> Followed:

@@ -1,39 +1,57 @@
 """What the carriers say of an order's number, and what follows from it. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
-from services.provisioner import moves, reasons, told
+from services.provisioner import moves, reasons, told, words
 from services.provisioner.domain import (
     CARRIERS,
     FAST_FOR_S,
-    Carrier,
+    Answer,
+    CarrierFact,
     CarriersSaid,
     Moment,
+    NotTaken,
     Order,
     seconds,
 )
 from services.provisioner.moves import Followed
-from shared.events import CarrierState
 
 
-def heard(order: Order, said: CarriersSaid, moment: Moment) -> Followed:
-    """A carrier's word stands once it was given; what it says later changes nothing."""
-    fresh: dict[Carrier, CarrierState] = {}
-    for carrier in CARRIERS:
-        state = said.states.get(carrier, "pending")
-        if order.carriers[carrier].state == "pending" and state != "pending":
-            reason = reasons.short(said.reason) if state == "refused" and said.reason else None
-            fresh[carrier] = CarrierState(state=state, at=moment.now, reason=reason)
-    order = replace(order, carriers={**order.carriers, **fresh})
-    answers = tuple(told.answered(order, carrier) for carrier in fresh)
-    states = [order.carriers[carrier].state for carrier in CARRIERS]
+def weighed(order: Order, facts: Iterable[CarrierFact], moment: Moment) -> Followed:
+    """What the carriers' words come to with these facts: what has failed may complete late, what is
+    complete stays so."""
+    before = order.carriers
+    after = words.merged(before, words.counting(order, facts))
+    order = replace(order, carriers=after)
+    answers = tuple(
+        told.answered(order, carrier)
+        for carrier in CARRIERS
+        if after[carrier].state != before[carrier].state
+    )
+    ended = _outcome(order, moment)
+    return Followed(ended.order, answers + ended.told)
+
+
+def _outcome(order: Order, moment: Moment) -> Followed:
+    states = {word.state for word in order.carriers.values()}
+    if order.step == "complete":
+        return Followed(replace(order, due_at=None))
+    if states == {"confirmed"}:
+        return moves.settle(order, "complete", moment.now, reasons.from_nearby(order))
+    if order.step == "failed":
+        return Followed(moves.watched(order, moment))
     if "refused" in states:
-        settled = moves.settle(order, "failed", moment.now, reasons.refused(order))
-    elif all(state == "confirmed" for state in states):
-        settled = moves.settle(order, "complete", moment.now, reasons.from_nearby(order))
-    else:
-        settled = Followed(moves.poll(order, moment))
-    return Followed(settled.order, answers + settled.told)
+        return moves.failed(order, moment, reasons.refused(order))
+    return Followed(moves.poll(order, moment))
+
+
+def watched(order: Order, answer: Answer, moment: Moment) -> Followed:
+    """What comes of a look at the number of an order that has failed: a fault changes nothing."""
+    if isinstance(answer, CarriersSaid):
+        return weighed(order, words.polled(order, answer, moment.now), moment)
+    after_s = answer.after_s if isinstance(answer, NotTaken) else None
+    return Followed(moves.watched(order, moment, after_s))
 
 
 def not_attached(order: Order, moment: Moment) -> Order:

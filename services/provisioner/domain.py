@@ -44,7 +44,8 @@ RETRY_MOST_S = 60.0
 AFTER_MOST_S = 600.0
 """A provider that asks for more patience than this is asked again all the same."""
 FAST_FOR_S = 60.0
-"""Most numbers are confirmed within a minute; until then it is worth looking often."""
+"""Most numbers are confirmed within a minute; until then it is worth looking often. As long may one
+part of the provider not know yet what another has done."""
 
 # How far the purchase of one certain number has come. It is what keeps a lost answer from buying
 # a second number: a number can be sold once only, so the same one is asked for until the answer
@@ -132,6 +133,12 @@ class Order:
     purchased_at: datetime | None = None
     archived: bool = False
     """Its campaign is over: what is under way is brought to an end."""
+    facts: tuple[CarrierFact, ...] = ()
+    """What was heard of its number, whether or not it was weighed before."""
+    on_since: datetime | None = None
+    """Since when its number is (to be) on its use case; None: it is not in our books."""
+    waits_for: str | None = None
+    """The delay that was told last, unless something else was told since."""
     error: str | None = None
     """What went wrong last, for people."""
 
@@ -167,12 +174,19 @@ class Patience:
     rest_s: float = 24 * 3600
     """From the archive of the last campaign on a number until it is given back: receipts and
     answers still come."""
+    fast_s: float = FAST_FOR_S
+    """How long something is expected in a moment; until then it is looked at every `poll_s`."""
 
     def poll_after_s(self, waited_s: float) -> float:
         """Until the next look: soon at first, then ever later."""
-        if waited_s < FAST_FOR_S:
+        if waited_s < self.fast_s:
             return self.poll_s
         return min(max(self.poll_s, waited_s / 10), self.poll_most_s)
+
+    def watch_after_s(self, failed_for_s: float, after_s: float | None = None) -> float:
+        """Until the next look at the number of an order that has failed: rarely, then ever more
+        so. `after_s`: what the provider said itself."""
+        return max(self.poll_most_s, failed_for_s / 10, min(after_s or 0, AFTER_MOST_S))
 
     def again_after_s(self, tries: int, luck: float, after_s: float | None = None) -> float:
         """Until the next try after a fault: later each time, and not all at once. `after_s`: what
@@ -190,7 +204,7 @@ class Moment:
     luck: float
 
 
-# --- acts: what is to be done next. One call to the provider each, but for the last four. --------
+# --- acts: what is to be done next. One call to the provider each, but for the last five. --------
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +267,11 @@ class TakePlace:
 
 
 @dataclass(frozen=True, slots=True)
+class Weigh:
+    """See what comes of the carriers' words that were heard."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Nothing can be done yet."""
 
@@ -269,7 +288,7 @@ class Drop:
 
 Act = (
     Search | Buy | LookUp | SeeOrder | SetProfile | Attach | AskCarriers
-    | TakePlace | Wait | GiveUp | Drop
+    | TakePlace | Weigh | Wait | GiveUp | Drop
 )  # fmt: skip
 
 
@@ -303,10 +322,12 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class CarriersSaid:
-    """Each carrier's word, and the reasons of those that refuse."""
+    """Each carrier's word, and the reasons of those that refuse; `at`: the provider's own time of
+    the latest of them, where it says."""
 
     states: Mapping[Carrier, Literal["confirmed", "refused", "pending"]]
     reason: str | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.provisioner import reasons
+from services.provisioner import words
 from services.provisioner.domain import CarrierFact
 from services.provisioner.store import facts as store
 from shared.database import Transaction
@@ -15,13 +15,9 @@ async def record_facts(tx: Transaction, facts: Sequence[CarrierFact]) -> None:
     The same facts lead to the same end in whichever order, late and often they come. Those about a
     number that is not in our books are left out.
     """
-    news = await store.put(tx.sql, [_short(fact) for fact in facts])
+    news = await store.put(tx.sql, [replace(fact, reason=words.why(fact)) for fact in facts])
     if news:
         await store.wake(tx.sql, news, await tx.now())
-
-
-def _short(fact: CarrierFact) -> CarrierFact:
-    return replace(fact, reason=None if fact.reason is None else reasons.short(fact.reason))
 
 
 async def look_again(tx: Transaction, numbers: Sequence[str]) -> None:

@@ -11,10 +11,15 @@ from shared.events import Event
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """An order as it is now, and what is to be told of it."""
+    """An order as it is now, and what is to be told of it.
+
+    `sought`: the order as it was for a number that it leaves behind, and that may turn out to be
+    ours: it is looked for, and given back.
+    """
 
     order: Order
     told: tuple[Event, ...] = ()
+    sought: Order | None = None
 
 
 def to_step(order: Order, step: Step, now: datetime) -> Order:
@@ -36,8 +41,35 @@ def again(order: Order, moment: Moment, why: str, after_s: float | None = None) 
 
 
 def settle(
-    order: Order, outcome: Literal["complete", "failed"], now: datetime, reason: str | None
+    order: Order,
+    outcome: Literal["complete", "failed"],
+    now: datetime,
+    reason: str | None,
+    *,
+    archived: bool = False,
 ) -> Followed:
-    """End it, and say why."""
+    """End it, and say why. `archived`: because its campaign was, and for no other reason."""
+    late = order.step == "failed" and outcome == "complete"
+    sought = order if order.may_have_bought else None
     order = replace(order, step=outcome, step_since=now, error=reason, due_at=None)
-    return Followed(order, (told.provisioned(order, outcome, reason, now),))
+    event = told.provisioned(order, outcome, reason, now, after_failure=late, archived=archived)
+    return Followed(order, (event,), sought)
+
+
+def failed(order: Order, moment: Moment, reason: str) -> Followed:
+    """End it as failed; a number that it has is looked at still."""
+    ended = settle(order, "failed", moment.now, reason)
+    return replace(ended, order=watched(ended.order, moment))
+
+
+def watched(order: Order, moment: Moment, after_s: float | None = None) -> Order:
+    """Look again at the number of an order that has failed, ever more rarely, for as long as its
+    carriers had to confirm it. Later only what they say themselves is heard."""
+    if order.purchased_at is None or order.archived:
+        return replace(order, due_at=None)
+    patience = moment.patience
+    delay_s = patience.watch_after_s(seconds(moment.now, order.step_since), after_s)
+    waited_s = seconds(moment.now, order.launch.launched_at)
+    if waited_s + delay_s >= patience.limit_s:
+        return replace(order, due_at=None)
+    return replace(order, due_at=moment.now + timedelta(seconds=delay_s))

@@ -2,7 +2,7 @@
 
 from pydantic import Field, HttpUrl, SecretStr
 
-from services.provisioner.domain import Patience
+from services.provisioner.domain import FAST_FOR_S, Patience
 from shared.settings import Settings as CommonSettings
 
 
@@ -18,7 +18,10 @@ class Settings(CommonSettings):
         None, description="messaging profile for numbers of use cases that name none"
     )
     poll_s: float = Field(
-        2, gt=0, description="between two looks in a step's first minute, seconds"
+        2, gt=0, description="between two looks at something that is expected in a moment, seconds"
+    )
+    poll_fast_s: float = Field(
+        FAST_FOR_S, ge=0, description="so long in a step it is, seconds; then looks get rarer"
     )
     poll_most_s: float = Field(
         300, gt=0, description="between two looks when it takes hours, seconds"
@@ -52,4 +55,5 @@ class Settings(CommonSettings):
             self.look_up_s,
             self.confirmation_limit_s,
             self.release_after_s,
+            self.poll_fast_s,
         )

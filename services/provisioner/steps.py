@@ -2,14 +2,16 @@
 
 Pure: the time and the luck are arguments. An act is done outside between `intend`, whose result is
 committed before the call, and `follow`, whose result is committed after it; whatever is lost in
-between, the next replica goes on from the intent. A settled order never changes again.
+between, the next replica goes on from the intent. An order that is complete stays so; one that has
+failed with a number of its own may complete late.
 """
 
 from dataclasses import replace
 from datetime import datetime
 
-from services.provisioner import buying, confirming, moves, reasons, told
+from services.provisioner import buying, confirming, moves, reasons, told, words
 from services.provisioner.area_codes import searches
+from services.provisioner.delays import with_delay
 from services.provisioner.domain import (
     CARRIERS,
     SETTLED,
@@ -41,6 +43,7 @@ from services.provisioner.domain import (
     Unclear,
     UseCase,
     Wait,
+    Weigh,
     seconds,
 )
 from services.provisioner.moves import Followed
@@ -102,7 +105,10 @@ def with_profile(order: Order, profile_id: str | None) -> Order:
 
 def next_act(order: Order, now: datetime, patience: Patience) -> Act:
     """What to do for an order that is due."""
-    assert order.step not in SETTLED
+    if order.step in ("confirm", *SETTLED) and words.has_news(order):
+        return Weigh()
+    if order.step in SETTLED:
+        return AskCarriers(_number(order)) if _is_watched(order) else Weigh()
     if order.archived:
         return Drop()
     if seconds(now, order.launch.launched_at) >= patience.limit_s:
@@ -127,6 +133,10 @@ def next_act(order: Order, now: datetime, patience: Patience) -> Act:
     return Attach(_number(order), use_case.provider_campaign_id)
 
 
+def _is_watched(order: Order) -> bool:
+    return order.step == "failed" and order.purchased_at is not None and not order.archived
+
+
 def intend(order: Order, act: Act, now: datetime) -> Order:
     """The order as it is to be committed before the act is done."""
     if isinstance(act, Buy):
@@ -143,11 +153,20 @@ def follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
 
     An answer that makes no sense for the act is tried again, like a fault that passes.
     """
+    return with_delay(_follow(order, act, answer, moment), moment)
+
+
+def _follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
     match act, answer:
+        case Weigh(), _:
+            return confirming.weighed(order, order.facts, moment)
+        case AskCarriers(), _ if order.step == "failed":
+            return confirming.watched(order, answer, moment)
         case GiveUp(), _:
-            return moves.settle(order, "failed", moment.now, reasons.late(order, moment.patience))
+            return moves.failed(order, moment, reasons.late(order, moment.patience))
         case Drop(), _:
-            return moves.settle(order, "failed", moment.now, reasons.archived(order))
+            why = reasons.archived(order)
+            return moves.settle(order, "failed", moment.now, why, archived=True)
         case TakePlace(), Room():
             return buying.placed(order, answer, moment)
         case Wait(), _:
@@ -160,7 +179,7 @@ def follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
         case Buy(), Refused(reason):
             return Followed(buying.gone(order, moment, reason))
         case LookUp(), Absent():
-            return Followed(buying.not_found(order, moment))
+            return buying.not_found(order, moment)
         case Search(), Found() | Refused():
             return buying.found(order, answer.numbers if isinstance(answer, Found) else (), moment)
         case SetProfile(), Done():
@@ -169,9 +188,9 @@ def follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
             attached = replace(order, asked_at=None)
             return Followed(moves.poll(moves.to_step(attached, "confirm", moment.now), moment))
         case SetProfile() | Attach(), Refused(reason) if order.refusals + 1 >= REFUSALS_MOST:
-            return moves.settle(order, "failed", moment.now, f"The provider refused it: {reason}")
+            return moves.failed(order, moment, f"The provider refused it: {reason}")
         case AskCarriers(), CarriersSaid():
-            return confirming.heard(order, answer, moment)
+            return confirming.weighed(order, words.polled(order, answer, moment.now), moment)
         case AskCarriers(), Absent():
             return Followed(confirming.not_attached(order, moment))
         case _, Refused(reason):

@@ -5,7 +5,13 @@ from typing import Literal
 
 from services.provisioner import reasons
 from services.provisioner.domain import Carrier, Order, seconds
-from shared.events import CarrierAnswered, Carriers, NumberProvisioned, NumberPurchased
+from shared.events import (
+    CarrierAnswered,
+    Carriers,
+    NumberProvisioned,
+    NumberPurchased,
+    ProvisioningDelayed,
+)
 
 
 def purchased(order: Order, now: datetime) -> NumberPurchased:
@@ -35,9 +41,16 @@ def answered(order: Order, carrier: Carrier) -> CarrierAnswered:
 
 
 def provisioned(
-    order: Order, outcome: Literal["complete", "failed"], reason: str | None, now: datetime
+    order: Order,
+    outcome: Literal["complete", "failed"],
+    reason: str | None,
+    now: datetime,
+    *,
+    after_failure: bool = False,
+    archived: bool = False,
 ) -> NumberProvisioned:
-    """The order has come to its end."""
+    """The order has come to its end; `after_failure`: to a better one, late. `archived`: for no
+    other reason."""
     launch = order.launch
     return NumberProvisioned(
         org_id=launch.org_id,
@@ -54,6 +67,18 @@ def provisioned(
         launched_by=launch.launched_by,
         window=launch.window,
         took_s=max(0.0, seconds(now, launch.launched_at)),
+        after_failure=after_failure,
+        archived=archived,
+    )
+
+
+def delayed(order: Order, waits_for: str, now: datetime) -> ProvisioningDelayed:
+    """It takes longer than it should."""
+    return ProvisioningDelayed(
+        org_id=order.launch.org_id,
+        campaign_id=order.launch.campaign_id,
+        waits_for=waits_for,
+        delayed_at=now,
     )
 
 

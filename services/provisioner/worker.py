@@ -8,6 +8,7 @@ from prometheus_client import Counter
 
 from services.provisioner.domain import (
     BUYING,
+    SETTLED,
     Act,
     Answer,
     AskCarriers,
@@ -25,6 +26,7 @@ from services.provisioner.domain import (
     SetProfile,
     TakePlace,
     Wait,
+    Weigh,
 )
 from services.provisioner.leased import all_at_once, asked
 from services.provisioner.moves import Followed
@@ -37,7 +39,7 @@ from shared.ids import new_id
 
 ORDERS_MOST = 5
 
-SETTLED = Counter("sluice_numbers_provisioned_total", "Number orders that ended", ["outcome"])
+ENDED = Counter("sluice_numbers_provisioned_total", "Number orders that ended", ["outcome"])
 
 log = structlog.get_logger(__name__)
 
@@ -117,7 +119,7 @@ class Provisioner:
                 return await provider.attach(number, provider_campaign_id)
             case AskCarriers(number):
                 return await provider.ask_carriers(number)
-            case TakePlace() | Wait() | GiveUp() | Drop():
+            case TakePlace() | Weigh() | Wait() | GiveUp() | Drop():
                 return Done()
 
     async def _record(self, order: Order, act: Act, answer: Answer, lease: str) -> bool:
@@ -138,7 +140,7 @@ class Provisioner:
             log.info("step", step=followed.order.step, number=followed.order.number)
         for event in followed.told:
             if isinstance(event, NumberProvisioned):
-                SETTLED.labels(event.outcome).inc()
+                ENDED.labels(event.outcome).inc()
         return followed.order.due_at is not None and followed.order.due_at <= now
 
 
@@ -147,10 +149,10 @@ async def _book(tx: Transaction, before: Order, followed: Followed, *, archived:
     order, launch, now = followed.order, followed.order.launch, await tx.now()
     if any(isinstance(event, NumberPurchased) for event in followed.told):
         await numbers.book(tx.sql, order)
-    if order.due_at is not None:
+    if followed.sought is not None:
+        await numbers.seek(tx.sql, followed.sought, now)
+    if order.step not in SETTLED:
         return
-    if order.may_have_bought:
-        await numbers.seek(tx.sql, order, now)
     if order.purchased_at is None and before.step in BUYING:
         await numbers.wake_for_places(tx.sql, launch.org_id, launch.use_case_id, now)
     if order.purchased_at is not None and order.number is not None and archived:

@@ -257,6 +257,27 @@ def test_a_number_that_is_gone_after_a_lost_answer_may_be_ours_and_is_looked_for
     assert not_ours.number == "+12125550102"
 
 
+def test_what_may_land_after_its_order_went_on_to_another_number_is_looked_for() -> None:
+    gone = buying(ask="gone", candidates=("+12125550102",))
+    left = after(gone, LookUp("o1-1"), Absent(), s=121)
+    assert left.order.number == "+12125550102"
+    assert left.sought is not None
+    assert (left.sought.number, left.sought.reference) == (NUMBER, "o1-1")
+
+
+def test_an_order_that_fails_may_have_failed_for_an_earlier_request_of_ours() -> None:
+    ordered = buying(step="ordered", ask="asked again", provider_order_id="po2")
+    failed = after(ordered, SeeOrder("po2"), Ordered("po2", "failure"), s=10).order
+    assert next_act(failed, NOW, PATIENCE) == LookUp("o1-1")
+    still = after(failed, LookUp("o1-1"), Ordered("po2", "failure"), s=20).order
+    assert next_act(still, NOW, PATIENCE) == LookUp("o1-1")
+    ours = after(still, LookUp("o1-1"), Ordered("po1", "success"), s=30).order
+    assert (ours.number, ours.purchase) == (NUMBER, 1)
+    left = after(still, LookUp("o1-1"), Ordered("po2", "failure"), s=131)
+    assert left.sought is not None
+    assert left.order.number is None
+
+
 def test_an_order_that_fails_gives_way_to_the_next_number() -> None:
     ordered = buying(step="ordered", provider_order_id="po1", candidates=("+12125550102",))
     failed = after(ordered, SeeOrder("po1"), Ordered("po1", "failure")).order
@@ -305,15 +326,6 @@ def test_each_carrier_is_told_when_it_answers_and_once() -> None:
     assert isinstance(event, CarrierAnswered)
     assert (event.carrier, event.answer) == ("att", "confirmed")
     assert after(first.order, AskCarriers(NUMBER), some, s=5).told == ()
-
-
-def test_a_carrier_that_has_confirmed_does_not_take_it_back() -> None:
-    said = {"att": CarrierState(state="confirmed", at=NOW), "tmobile": PENDING, "verizon": PENDING}
-    confirming = order(step="confirm", number=NUMBER, purchased_at=NOW, carriers=said)
-    back = CarriersSaid({"att": "refused", "tmobile": "pending", "verizon": "pending"})
-    followed = after(confirming, AskCarriers(NUMBER), back)
-    assert followed.told == ()
-    assert followed.order.carriers["att"].state == "confirmed"
 
 
 def test_one_refusal_fails_the_campaign_and_says_who_and_why() -> None:

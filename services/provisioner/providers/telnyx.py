@@ -3,10 +3,11 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 import aiohttp
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 from pydantic import Field as Named
 from yarl import URL
 
@@ -23,7 +24,7 @@ from services.provisioner.domain import (
     Unclear,
 )
 from services.provisioner.providers import Fault
-from shared.fields import Phone
+from shared.fields import Instant, Phone
 
 SEARCH_MOST = 100
 ANSWER_MOST_BYTES = 1024 * 1024
@@ -32,6 +33,8 @@ REFUSALS = range(400, 500)
 ACCOUNT = (401, 402, 403)
 LEAVING = "PENDING_UNASSIGNMENT"
 FURTHEST: tuple[Literal["success", "pending", "failure"], ...] = ("success", "pending", "failure")
+
+_INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
 
 Model = TypeVar("Model", bound=BaseModel)
 Query = Sequence[tuple[str, str]]
@@ -96,6 +99,7 @@ class NumberCampaign(BaseModel):
     non_tmobile: str | None = Named(None, alias="nonTmobileNumberMappingStatus")
     failure_reasons: Any = Named(None, alias="failureReasons")
     errors: Any = None
+    updated_at: Any = Named(None, alias="updatedAt")
 
 
 def carriers_said(said: NumberCampaign) -> CarriersSaid:
@@ -122,7 +126,8 @@ def carriers_said(said: NumberCampaign) -> CarriersSaid:
             states[carrier] = "refused"
         else:
             states[carrier] = "pending"
-    return CarriersSaid(states, _words(said.failure_reasons) or _words(said.errors) or None)
+    reason = _words(said.failure_reasons) or _words(said.errors) or None
+    return CarriersSaid(states, reason, _instant(said.updated_at))
 
 
 class Telnyx:
@@ -355,6 +360,13 @@ def _error_words(body: bytes) -> str:
         for error in _Errors.model_validate_json(body).errors:
             return " ".join(str(part) for part in (error.code, error.detail or error.title) if part)
     return ""
+
+
+def _instant(text: Any) -> datetime | None:
+    """A time that makes no sense is none: the answer is worth more than when it was so."""
+    with suppress(ValidationError):
+        return _INSTANT.validate_python(text)
+    return None
 
 
 def _words(reasons: Any) -> str:

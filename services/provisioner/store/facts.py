@@ -43,6 +43,43 @@ async def put(sql: PoolConnectionProxy, facts: Sequence[CarrierFact]) -> set[Key
     return {(row["org_id"], row["number"]) for row in rows}
 
 
+async def of_numbers(
+    sql: PoolConnectionProxy, keys: Collection[Key]
+) -> tuple[dict[Key, datetime], dict[Key, tuple[CarrierFact, ...]]]:
+    """Since when these numbers are on their use cases, and what was heard of them."""
+    columns = columns_of(keys)
+    rows = await sql.fetch(
+        """
+        SELECT org_id, number, on_since
+        FROM unnest($1::text[], $2::text[]) AS wanted (org_id, number)
+        JOIN numbers USING (org_id, number)
+        """,
+        *columns,
+    )
+    on_since = {(row["org_id"], row["number"]): row["on_since"] for row in rows}
+    rows = await sql.fetch(
+        """
+        SELECT org_id, number, carrier, provider_campaign_id, state, at, reason
+        FROM unnest($1::text[], $2::text[]) AS wanted (org_id, number)
+        JOIN facts USING (org_id, number)
+        """,
+        *columns,
+    )
+    facts: dict[Key, tuple[CarrierFact, ...]] = {}
+    for row in rows:
+        fact = CarrierFact(
+            number=row["number"],
+            carrier=row["carrier"],
+            state=row["state"],
+            at=row["at"],
+            reason=row["reason"] or None,
+            provider_campaign_id=row["provider_campaign_id"] or None,
+        )
+        key = (row["org_id"], row["number"])
+        facts[key] = (*facts.get(key, ()), fact)
+    return on_since, facts
+
+
 async def wake(sql: PoolConnectionProxy, keys: Collection[Key], now: datetime) -> None:
     """Let the orders on these numbers weigh what was heard: at once where nobody is at them, else
     as soon as they wait for carriers and nobody is."""

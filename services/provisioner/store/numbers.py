@@ -52,7 +52,7 @@ async def book(sql: PoolConnectionProxy, order: Order) -> None:
             order_id = excluded.order_id, purchased_at = excluded.purchased_at,
             on_since = excluded.on_since, step = excluded.step, step_since = excluded.step_since,
             off_at = NULL, let_go_at = NULL, reference = NULL, tries = 0, error = NULL,
-            due_at = NULL, lease = NULL, astray_since = NULL
+            due_at = NULL, lease = NULL
         """,
         order.launch.org_id,
         order.number,
@@ -126,7 +126,7 @@ async def room(sql: PoolConnectionProxy, order: Order, most: int) -> Room:
             SELECT due_at FROM numbers WHERE org_id = $1 AND use_case_id = $2 AND off_at IS NULL),
         orders_on AS (
             SELECT step, archived_at FROM orders
-            WHERE org_id = $1 AND use_case_id = $2 AND due_at IS NOT NULL)
+            WHERE org_id = $1 AND use_case_id = $2 AND step NOT IN ('complete', 'failed'))
         SELECT (SELECT count(*) FROM numbers_on)
                 + (SELECT count(*) FROM orders_on WHERE step = ANY($3::text[])) AS held,
             EXISTS (SELECT FROM numbers_on WHERE due_at IS NOT NULL)
@@ -192,10 +192,7 @@ async def lease_due(
             -- Only who has not heard yet that it was done still has this.
             (SELECT max(asked_at) FROM orders
              WHERE orders.org_id = due.org_id AND orders.number = due.number
-               AND orders.purchased_at IS NOT NULL) AS attach_asked_at,
-            (SELECT provider_campaign_id FROM use_cases
-             WHERE use_cases.org_id = due.org_id AND use_cases.use_case_id = numbers.use_case_id
-               AND astray_since IS NOT NULL) AS attach_to
+               AND orders.purchased_at IS NOT NULL) AS attach_asked_at
         """,
         now,
         lease,
@@ -214,7 +211,6 @@ async def lease_due(
             off_at=row["off_at"],
             reference=row["reference"],
             attach_asked_at=row["attach_asked_at"],
-            attach_to=row["attach_to"],
             tries=row["tries"],
             error=row["error"],
         )
@@ -245,8 +241,7 @@ async def put(sql: PoolConnectionProxy, number: Number, lease: str) -> bool:
         """
         UPDATE numbers SET step = $4, step_since = $5, off_at = $6, tries = $8, error = $9,
             let_go_at = CASE WHEN $4 = 'held' THEN NULL ELSE $7::timestamptz END,
-            due_at = $10, lease = NULL,
-            astray_since = CASE WHEN $11 THEN astray_since END
+            due_at = $10, lease = NULL
         WHERE org_id = $1 AND number = $2 AND lease = $3
         """,
         number.org_id,
@@ -259,7 +254,6 @@ async def put(sql: PoolConnectionProxy, number: Number, lease: str) -> bool:
         number.tries,
         number.error,
         number.due_at,
-        number.attach_to is not None,
     )
     return bool(status == "UPDATE 1")
 
@@ -279,7 +273,7 @@ async def held(sql: PoolConnectionProxy, number: Number) -> list[Held]:
         """
         SELECT DISTINCT number FROM orders
         WHERE org_id = $1 AND number = ANY($2::text[]) AND purchased_at IS NOT NULL
-          AND (archived_at IS NULL OR due_at IS NOT NULL)
+          AND (archived_at IS NULL OR step NOT IN ('complete', 'failed'))
         """,
         number.org_id,
         [row["number"] for row in rows],

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from asyncpg import Record
 from asyncpg.pool import PoolConnectionProxy
 
-from services.provisioner.domain import Carrier, Launch, Order, UseCase
-from services.provisioner.store import campaigns
+from services.provisioner.domain import Carrier, CarrierFact, Launch, Order, UseCase
+from services.provisioner.store import campaigns, facts
 from services.provisioner.store.keys import Key, columns_of
 from shared.events import CarrierState, Person
 from shared.rules.hours import Window
@@ -82,7 +82,7 @@ async def lease_due(
     """Take orders that are due, those that have waited longest first."""
     rows = await sql.fetch(
         """
-        UPDATE orders SET due_at = $3, lease = $2
+        UPDATE orders SET due_at = $3, lease = $2, heard = false
         FROM (
             SELECT org_id, order_id FROM orders WHERE due_at <= $1
             ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED) AS due
@@ -97,12 +97,17 @@ async def lease_due(
     known = await campaigns.use_cases(sql, {(row["org_id"], row["use_case_id"]) for row in rows})
     edited = await campaigns.windows(sql, {(row["org_id"], row["campaign_id"]) for row in rows})
     said = await _confirmations(sql, {(row["org_id"], row["order_id"]) for row in rows})
+    # After the lease, which has forgotten that they were heard.
+    numbers = {(row["org_id"], row["number"]) for row in rows if row["purchased_at"] is not None}
+    on_since, heard = await facts.of_numbers(sql, numbers)
     return [
         _order(
             row,
             known.get((row["org_id"], row["use_case_id"])),
             said[row["order_id"]],
             edited[row["org_id"], row["campaign_id"]],
+            heard=heard.get((row["org_id"], row["number"]), ()),
+            on_since=on_since.get((row["org_id"], row["number"])),
         )
         for row in rows
     ]
@@ -129,15 +134,19 @@ async def put_intents(sql: PoolConnectionProxy, orders: Sequence[Order]) -> None
 
 async def put(sql: PoolConnectionProxy, order: Order, lease: str, now: datetime) -> bool | None:
     """Write an order and give its lease back; whether its campaign is archived by now: then it is
-    due at once. None, and nothing written, if the lease has run out."""
+    due at once, and once it has ended never again. It is due at once too where a carrier's word on
+    its number came meanwhile. None, and nothing written, if the lease has run out."""
     org_id = order.launch.org_id
     row = await sql.fetchrow(
         """
         UPDATE orders SET step = $4, step_since = $5, tries = $6, refusals = $7, error = $8,
             preference = $9, candidates = $10, number = $11, purchase = $12, ask = $13,
             asked_at = $14, provider_order_id = $15, purchased_at = $16, lease = NULL,
-            due_at = CASE WHEN archived_at IS NULL OR $17::timestamptz IS NULL THEN $17
-                          ELSE $18 END
+            waits_for = $19,
+            due_at = CASE WHEN archived_at IS NOT NULL AND $4 IN ('complete', 'failed') THEN NULL
+                          WHEN archived_at IS NOT NULL THEN $18
+                          WHEN heard AND $4 IN ('confirm', 'complete', 'failed') THEN $18
+                          ELSE $17::timestamptz END
         WHERE org_id = $1 AND order_id = $2 AND lease = $3
         RETURNING archived_at IS NOT NULL AS archived
         """,
@@ -159,6 +168,7 @@ async def put(sql: PoolConnectionProxy, order: Order, lease: str, now: datetime)
         order.purchased_at,
         order.due_at,
         now,
+        order.waits_for,
     )
     if row is None:
         return None
@@ -175,7 +185,8 @@ async def archive(
     rows = await sql.fetch(
         """
         UPDATE orders SET archived_at = over.archived_at,
-            due_at = CASE WHEN due_at IS NOT NULL AND lease IS NULL THEN $4 ELSE due_at END
+            due_at = CASE WHEN lease IS NOT NULL THEN due_at
+                          WHEN step NOT IN ('complete', 'failed') THEN $4 END
         FROM unnest($1::text[], $2::text[], $3::timestamptz[])
           AS over (org_id, campaign_id, archived_at)
         WHERE orders.org_id = over.org_id AND orders.campaign_id = over.campaign_id
@@ -223,14 +234,21 @@ async def _put_confirmations(sql: PoolConnectionProxy, orders: Sequence[Order]) 
             $6::text[])
         ON CONFLICT (org_id, order_id, carrier) DO UPDATE
             SET state = excluded.state, at = excluded.at, reason = excluded.reason
-            WHERE confirmations.state <> excluded.state
+            WHERE (confirmations.state, confirmations.at, confirmations.reason)
+                IS DISTINCT FROM (excluded.state, excluded.at, excluded.reason)
         """,
         *(list(column) for column in zip(*rows, strict=True)),
     )
 
 
 def _order(
-    row: Record, use_case: UseCase | None, carriers: dict[Carrier, CarrierState], window: Window
+    row: Record,
+    use_case: UseCase | None,
+    carriers: dict[Carrier, CarrierState],
+    window: Window,
+    *,
+    heard: tuple[CarrierFact, ...],
+    on_since: datetime | None,
 ) -> Order:
     launch = Launch(
         org_id=row["org_id"],
@@ -264,5 +282,8 @@ def _order(
         provider_order_id=row["provider_order_id"],
         purchased_at=row["purchased_at"],
         archived=row["archived_at"] is not None,
+        facts=heard,
+        on_since=on_since,
+        waits_for=row["waits_for"],
         error=row["error"],
     )
