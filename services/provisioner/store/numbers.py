@@ -52,7 +52,7 @@ async def book(sql: PoolConnectionProxy, order: Order) -> None:
             order_id = excluded.order_id, purchased_at = excluded.purchased_at,
             on_since = excluded.on_since, step = excluded.step, step_since = excluded.step_since,
             off_at = NULL, let_go_at = NULL, reference = NULL, tries = 0, error = NULL,
-            due_at = NULL, lease = NULL
+            due_at = NULL, lease = NULL, astray_since = NULL
         """,
         order.launch.org_id,
         order.number,
@@ -192,7 +192,10 @@ async def lease_due(
             -- Only who has not heard yet that it was done still has this.
             (SELECT max(asked_at) FROM orders
              WHERE orders.org_id = due.org_id AND orders.number = due.number
-               AND orders.purchased_at IS NOT NULL) AS attach_asked_at
+               AND orders.purchased_at IS NOT NULL) AS attach_asked_at,
+            (SELECT provider_campaign_id FROM use_cases
+             WHERE use_cases.org_id = due.org_id AND use_cases.use_case_id = numbers.use_case_id
+               AND astray_since IS NOT NULL) AS attach_to
         """,
         now,
         lease,
@@ -211,6 +214,7 @@ async def lease_due(
             off_at=row["off_at"],
             reference=row["reference"],
             attach_asked_at=row["attach_asked_at"],
+            attach_to=row["attach_to"],
             tries=row["tries"],
             error=row["error"],
         )
@@ -241,7 +245,8 @@ async def put(sql: PoolConnectionProxy, number: Number, lease: str) -> bool:
         """
         UPDATE numbers SET step = $4, step_since = $5, off_at = $6, tries = $8, error = $9,
             let_go_at = CASE WHEN $4 = 'held' THEN NULL ELSE $7::timestamptz END,
-            due_at = $10, lease = NULL
+            due_at = $10, lease = NULL,
+            astray_since = CASE WHEN $11 THEN astray_since END
         WHERE org_id = $1 AND number = $2 AND lease = $3
         """,
         number.org_id,
@@ -254,6 +259,7 @@ async def put(sql: PoolConnectionProxy, number: Number, lease: str) -> bool:
         number.tries,
         number.error,
         number.due_at,
+        number.attach_to is not None,
     )
     return bool(status == "UPDATE 1")
 
