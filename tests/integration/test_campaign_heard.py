@@ -49,9 +49,11 @@ class Provisioner:
             **self.about, number=NUMBER, carrier=carrier, answer=answer, answered_at=seconds(at_s)
         )
 
-    def provisioned(self, outcome: Any, **states: Any) -> NumberProvisioned:
+    def provisioned(
+        self, outcome: Any, at_s: float = 5, *, late: bool = False, **states: Any
+    ) -> NumberProvisioned:
         said = {
-            carrier: CarrierState(state=states.get(carrier, "confirmed"), at=seconds(5))
+            carrier: CarrierState(state=states.get(carrier, "confirmed"), at=seconds(at_s))
             for carrier in ("att", "tmobile", "verizon")
         }
         return NumberProvisioned(
@@ -63,7 +65,8 @@ class Provisioner:
             reason=None if outcome == "complete" else "verizon refused the number",
             launched_by=Person(name="Ada", email="ada@example.org"),
             window=Window(NOON, seconds(3600)),
-            took_s=5,
+            took_s=at_s,
+            after_failure=late,
         )
 
 
@@ -113,6 +116,50 @@ async def test_facts_about_a_number_end_alike_in_every_order(office: Desk) -> No
             shown.append((found["status"], found["since"], found["number"], str(found["carriers"])))
         assert len(set(shown)) == 1
         assert shown[0][0] == outcome
+
+
+async def test_a_late_confirmation_after_a_failure_turns_the_flag_green(office: Desk) -> None:
+    acme = await office.organization()
+    for order in permutations(range(4)):
+        campaign_id = await acme.launch(contact_list_id=await acme.contacts(1))
+        told = Provisioner(acme.org_id, campaign_id)
+        facts: Sequence[Event] = (
+            told.answered("verizon", "refused", 5),
+            told.provisioned("failed", verizon="refused"),
+            told.answered("verizon", "confirmed", 60),
+            told.provisioned("complete", 60, late=True),
+        )
+        await office.hear(*(facts[place] for place in order[:3]))
+        await office.hear(*(facts[place] for place in order[2:]))
+        shown = await flag(acme, campaign_id)
+        assert (shown["flag"], shown["reason"]) == ("Provisioning Complete", None)
+        assert states(shown) == ["confirmed"] * 3
+        # What a carrier says later is shown, and changes no flag.
+        await office.hear(told.answered("att", "refused", 90))
+        shown = await flag(acme, campaign_id)
+        assert (shown["flag"], states(shown)[0]) == ("Provisioning Complete", "refused")
+
+
+async def test_of_two_words_of_one_time_the_confirmation_is_shown(office: Desk) -> None:
+    acme = await office.organization()
+    for first, second in (("confirmed", "refused"), ("refused", "confirmed")):
+        campaign_id = await acme.launch(contact_list_id=await acme.contacts(1))
+        told = Provisioner(acme.org_id, campaign_id)
+        await office.hear(told.answered("att", first, 5))
+        await office.hear(told.answered("att", second, 5))
+        assert states(await flag(acme, campaign_id))[0] == "confirmed"
+
+
+async def test_a_word_from_before_the_launch_is_shown_beside_a_later_pending(office: Desk) -> None:
+    # A follow-up's order has waited for its carriers only since its own launch.
+    acme = await office.organization()
+    campaign_id = await acme.launch()
+    told = Provisioner(acme.org_id, campaign_id)
+    await office.hear(
+        told.provisioned("failed", 5, att="pending"),
+        told.provisioned("complete", 1, late=True),
+    )
+    assert states(await flag(acme, campaign_id)) == ["confirmed"] * 3
 
 
 async def test_complete_never_goes_back(office: Desk) -> None:

@@ -172,6 +172,22 @@ async def test_what_waits_for_provisioning_at_the_end_of_the_window_is_marked_se
     assert await sent(collider) == 3
 
 
+async def test_a_refusal_after_all_had_confirmed_does_not_bring_the_hold_back(
+    collider: Engine,
+) -> None:
+    await held(collider)
+    complete = provisioned("complete", collider.now)
+    await collider.hear(provisioned("failed", collider.now), complete)
+    refusal = CarrierAnswered(
+        org_id="org", campaign_id="campaign", number=NUMBER, carrier="att", answer="refused",
+        reason="audit", answered_at=collider.now + timedelta(seconds=1),
+    )  # fmt: skip
+    await collider.hear(refusal)
+    await collider.hear(complete)
+    assert await sent(collider) == 6
+    assert not collider.told(CampaignHeld)
+
+
 async def test_a_paused_campaign_stays_paused_when_provisioning_completes(
     collider: Engine,
 ) -> None:

@@ -124,12 +124,14 @@ async def _put_answers(
         FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[])
              AS e (org_id, campaign_id, carrier, state, at, reason)
         JOIN campaigns USING (org_id, campaign_id)
-        -- Of two words at one time an answer stands before a pending.
-        ORDER BY org_id, campaign_id, carrier, at DESC, e.state
+        -- Any answer stands before a pending, and of two at one time the confirmation.
+        ORDER BY org_id, campaign_id, carrier, e.state = 'pending', at DESC, e.state
         ON CONFLICT (org_id, campaign_id, carrier) DO UPDATE SET
             state = EXCLUDED.state, at = EXCLUDED.at, reason = EXCLUDED.reason
         WHERE EXCLUDED.state <> 'pending'
-          AND (carrier_answers.state = 'pending' OR carrier_answers.at < EXCLUDED.at)
+          AND (carrier_answers.state = 'pending'
+               OR (carrier_answers.at, carrier_answers.state = 'confirmed')
+                  < (EXCLUDED.at, EXCLUDED.state = 'confirmed'))
         """,
         [org_id for org_id, _, _, _ in answers],
         [campaign_id for _, campaign_id, _, _ in answers],
