@@ -3,8 +3,10 @@
 import aiohttp
 
 from services.provisioner.handlers import HANDLERS
-from services.provisioner.page import OrderPage
+from services.provisioner.page import DifferencePage, OrderPage
 from services.provisioner.providers.telnyx import Telnyx
+from services.provisioner.providers.telnyx_lists import TelnyxLists
+from services.provisioner.reconciler import Reconciler
 from services.provisioner.releaser import Releaser
 from services.provisioner.settings import Settings
 from services.provisioner.worker import Provisioner
@@ -44,11 +46,22 @@ def main() -> None:
             lease_s=lease_s,
             keep_last=settings.keep_last_number,
         )
+        reconciler = Reconciler(
+            runtime.database,
+            TelnyxLists(provider),
+            every_s=settings.reconcile_every_s,
+            look_up_s=settings.look_up_s,
+            lease_s=lease_s,
+            profile_id=settings.telnyx_profile_id,
+        )
         runtime.hear(HANDLERS)
         for lane in range(LANES):
             runtime.work(f"provision {lane}", provisioner.step, idle_s=0.5)
         runtime.work("release", releaser.step, idle_s=0.5)
+        runtime.work("reconcile", reconciler.step, idle_s=5)
+        runtime.work("show", reconciler.show, idle_s=15)
         runtime.page("/orders", OrderPage(runtime.database).show)
+        runtime.page("/differences", DifferencePage(runtime.database).show)
 
     run("provisioner", settings, wire)
 

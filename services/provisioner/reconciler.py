@@ -50,13 +50,15 @@ class Overtaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a run came to."""
+    """What a run, or a look, came to."""
 
     numbers: int
     """How many the provider has."""
     differences: Sequence[Difference]
     mending: frozenset[DifferenceKey]
     """Those that are on their way to be mended since this run."""
+    is_dry: bool = False
+    """It was a look: nothing was to be mended."""
 
 
 class Reconciler:
@@ -113,7 +115,7 @@ class Reconciler:
             pass
 
         found = await self._find(begun_at, free)
-        return found if isinstance(found, Fault) else Report(*found, frozenset())
+        return found if isinstance(found, Fault) else Report(*found, frozenset(), is_dry=True)
 
     # --- a run -----------------------------------------------------------------------------------
 

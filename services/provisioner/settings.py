@@ -45,6 +45,11 @@ class Settings(CommonSettings):
     keep_last_number: bool = Field(
         False, description="keep a use case's last number: an empty use case may cost a fee"
     )
+    reconcile_every_s: float = Field(
+        3600,
+        gt=0,
+        description="from one look at all numbers of the provider's account to the next, seconds",
+    )
 
     @property
     def patience(self) -> Patience:
