@@ -2,11 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from services.provisioner import moves, reasons, told
 from services.provisioner.area_codes import fits, searches
-from services.provisioner.domain import Moment, Order, Ordered, Room, seconds
+from services.provisioner.domain import (
+    CARRIERS,
+    Dedicated,
+    Moment,
+    Order,
+    Ordered,
+    Room,
+    seconds,
+)
 from services.provisioner.moves import Followed
+from shared.events import CarrierState
 
 ROUNDS = 3
 """All area codes are searched so often before a campaign is told that there is no number."""
@@ -27,6 +37,26 @@ def placed(order: Order, room: Room, moment: Moment) -> Followed:
         waiting = replace(moves.poll(order, moment), error="waits for a place on its use case")
         return Followed(waiting)
     return moves.settle(order, "failed", moment.now, reasons.no_place(room.most))
+
+
+def dedicated(order: Order, kept: Dedicated, moment: Moment) -> Followed:
+    """The use case has, or will have, a number for many campaigns, and so for this one."""
+    if kept.number is None:
+        waits_for = "waits for the use case's dedicated number"
+        return Followed(replace(moves.poll(order, moment), error=waits_for))
+    return shared(order, kept.number, reasons.DEDICATED, moment.now, is_confirmed=kept.is_confirmed)
+
+
+def shared(order: Order, number: str, why: str, now: datetime, *, is_confirmed: bool) -> Followed:
+    """It sends from a number that is there already. `why`: nothing is bought."""
+    order = replace(order, number=number, purchased_at=now)
+    purchased = (told.purchased(order, now),)
+    if not is_confirmed:
+        return Followed(moves.to_step(order, "confirm", now), purchased)
+    yes = CarrierState(state="confirmed", at=now)
+    order = replace(order, carriers=dict.fromkeys(CARRIERS, yes))
+    settled = moves.settle(order, "complete", now, why)
+    return Followed(settled.order, purchased + settled.told)
 
 
 def found(order: Order, numbers: Sequence[str], moment: Moment) -> Followed:

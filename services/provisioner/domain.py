@@ -365,7 +365,18 @@ class Room:
     """The number that the campaign was launched with cannot be had any more."""
 
 
-Answer = Found | Ordered | Absent | Done | CarriersSaid | Room | Refused | NotTaken | Unclear
+@dataclass(frozen=True, slots=True)
+class Dedicated:
+    """The number that a use case keeps for many campaigns, while nobody can end it."""
+
+    number: str | None
+    """None: another order is buying it."""
+    is_confirmed: bool = False
+
+
+Answer = (
+    Found | Ordered | Absent | Done | CarriersSaid | Room | Dedicated | Refused | NotTaken | Unclear
+)
 
 
 def seconds(later: datetime, earlier: datetime) -> float:

@@ -58,7 +58,7 @@ async def open_orders(tx: Transaction, events: Sequence[CampaignLaunched]) -> No
                 number=event.number,
                 launched_at=now,
                 nearby=event.nearby_area_codes,
-                dedicated=event.dedicated_number,
+                dedicated=event.dedicated_number and event.number is None,
             ),
             use_case=known.get((event.org_id, event.use_case_id)),
             standing=standings.get((event.org_id, event.number or ""), "ready"),

@@ -26,7 +26,8 @@ def archived(order: Order) -> str:
     return f"The campaign was archived before {missing}."
 
 
-NOTHING_TO_BUY = "It was launched with its number: nothing to buy."
+LAUNCHED_WITH = "It was launched with its number: nothing to buy."
+DEDICATED = "It sends from its use case's dedicated number: nothing to buy."
 GIVEN_BACK = (
     "The number was given back when the last campaign on it was archived. "
     "Clone the campaign instead: its clone gets a number of its own."

@@ -104,7 +104,7 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A number that a use case holds, and whether a campaign is on it."""
+    """A number that a use case holds, and whether a campaign is on it, or it is kept for many."""
 
     number: str
     purchased_at: datetime

@@ -9,7 +9,7 @@ failed with a number of its own may complete late.
 from dataclasses import replace
 from datetime import datetime
 
-from services.provisioner import buying, confirming, moves, reasons, told, words
+from services.provisioner import buying, confirming, moves, reasons, words
 from services.provisioner.area_codes import searches
 from services.provisioner.delays import with_delay
 from services.provisioner.domain import (
@@ -22,6 +22,7 @@ from services.provisioner.domain import (
     Attach,
     Buy,
     CarriersSaid,
+    Dedicated,
     Done,
     Drop,
     Found,
@@ -85,14 +86,9 @@ def open_order(
         return moves.settle(order, "failed", now, reasons.GIVEN_BACK)
     if standing == "on its way back":
         return Followed(order)
-    order = replace(order, number=launch.number, purchased_at=now)
-    purchased = (told.purchased(order, now),)
-    if standing == "unconfirmed":
-        return Followed(replace(order, step="confirm"), purchased)
-    yes = CarrierState(state="confirmed", at=now)
-    order = replace(order, carriers=dict.fromkeys(CARRIERS, yes))
-    settled = moves.settle(order, "complete", now, reasons.NOTHING_TO_BUY)
-    return Followed(settled.order, purchased + settled.told)
+    return buying.shared(
+        order, launch.number, reasons.LAUNCHED_WITH, now, is_confirmed=standing == "ready"
+    )
 
 
 def with_profile(order: Order, profile_id: str | None) -> Order:
@@ -109,7 +105,7 @@ def next_act(order: Order, now: datetime, patience: Patience) -> Act:
         return Weigh()
     if order.step in SETTLED:
         return AskCarriers(_number(order)) if _is_watched(order) else Weigh()
-    if order.archived:
+    if order.archived and not _buys_for_others(order):
         return Drop()
     if seconds(now, order.launch.launched_at) >= patience.limit_s:
         return GiveUp()
@@ -131,6 +127,11 @@ def next_act(order: Order, now: datetime, patience: Patience) -> Act:
     if order.step == "profile" and use_case.messaging_profile_id is not None:
         return SetProfile(_number(order), use_case.messaging_profile_id)
     return Attach(_number(order), use_case.provider_campaign_id)
+
+
+def _buys_for_others(order: Order) -> bool:
+    """Whether its purchase is under way, and of a number that is not its own campaign's alone."""
+    return order.launch.dedicated and order.may_have_bought and order.ask != "doubted"
 
 
 def _is_watched(order: Order) -> bool:
@@ -169,6 +170,8 @@ def _follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
             return moves.settle(order, "failed", moment.now, why, archived=True)
         case TakePlace(), Room():
             return buying.placed(order, answer, moment)
+        case TakePlace(), Dedicated():
+            return buying.dedicated(order, answer, moment)
         case Wait(), _:
             return Followed(moves.poll(order, moment))
         case Buy(), NotTaken(reason, after_s):

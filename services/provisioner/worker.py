@@ -34,7 +34,7 @@ from services.provisioner.providers import NumberProvider
 from services.provisioner.steps import follow, intend, next_act, with_profile
 from services.provisioner.store import numbers, orders
 from shared.database import Database, Transaction
-from shared.events import NumberProvisioned, NumberPurchased
+from shared.events import Event, NumberProvisioned, NumberPurchased
 from shared.ids import new_id
 
 ORDERS_MOST = 5
@@ -144,11 +144,22 @@ class Provisioner:
         return followed.order.due_at is not None and followed.order.due_at <= now
 
 
+def _decides(event: Event) -> bool:
+    """Whether it says that the carriers did not confirm a number, or did so after all."""
+    if not isinstance(event, NumberProvisioned) or event.number is None:
+        return False
+    return event.after_failure or (event.outcome == "failed" and not event.archived)
+
+
 async def _book(tx: Transaction, before: Order, followed: Followed, *, archived: bool) -> None:
     """What an order's step means for its number, and for the places on its use case."""
     order, launch, now = followed.order, followed.order.launch, await tx.now()
     if any(isinstance(event, NumberPurchased) for event in followed.told):
         await numbers.book(tx.sql, order)
+        if launch.dedicated:
+            await numbers.wake_for_places(tx.sql, launch.org_id, launch.use_case_id, now)
+    if launch.dedicated and any(_decides(event) for event in followed.told):
+        await numbers.rededicate(tx.sql, order)
     if followed.sought is not None:
         await numbers.seek(tx.sql, followed.sought, now)
     if order.step not in SETTLED:

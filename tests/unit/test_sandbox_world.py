@@ -90,20 +90,6 @@ def test_a_sold_out_area_code_has_nothing_and_best_effort_looks_elsewhere() -> N
     assert all(number["best_effort"] for number in elsewhere)
 
 
-def test_a_state_has_numbers_of_all_its_area_codes_that_are_not_sold_out() -> None:
-    world = World(Behaviour(sold_out_area_codes=("775",)))
-    for state, area_code, codes in (
-        ("NV", None, {"702"}),
-        ("NV", "702", {"702"}),
-        ("NV", "212", set()),
-        ("XX", None, set()),
-        ("NM", None, {"505", "575"}),
-    ):
-        found = world.numbers.search(world.behaviour, area_code, 1000, False, state)
-        assert {str(number["phone_number"])[2:5] for number in found} == codes
-        assert all(state in str(number["region_information"]) for number in found)
-
-
 def test_a_number_gone_in_the_meantime_fails_its_order_and_the_next_order_works() -> None:
     world = World(Behaviour(orders_gone=1))
     phones = [

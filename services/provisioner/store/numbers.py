@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from asyncpg.pool import PoolConnectionProxy
 
-from services.provisioner.domain import BUYING, Order, Room, Standing
+from services.provisioner.domain import BUYING, Dedicated, Order, Room, Standing
 from services.provisioner.release import Held, Number, room_for, standing_of
 from services.provisioner.store.keys import Key, columns_of
 
@@ -42,23 +42,29 @@ async def _confirmed(sql: PoolConnectionProxy, keys: Collection[Key]) -> set[Key
 
 async def book(sql: PoolConnectionProxy, order: Order) -> None:
     """Write down the number that an order has bought, or has taken back; it has its place on its
-    use case."""
+    use case. What is held has been booked."""
+    if order.launch.dedicated:
+        await _lock(sql, order.launch.org_id, order.launch.use_case_id)
     await sql.execute(
         """
-        INSERT INTO numbers (org_id, number, use_case_id, order_id, purchased_at, on_since, step,
-            step_since)
-        VALUES ($1, $2, $3, $4, $5, $5, 'held', $5)
+        INSERT INTO numbers AS known (org_id, number, use_case_id, order_id, purchased_at, on_since,
+            step, step_since, dedicated)
+        VALUES ($1, $2, $3, $4, $5, $5, 'held', $5,
+            $6 AND NOT EXISTS (
+                SELECT FROM numbers WHERE org_id = $1 AND use_case_id = $3 AND dedicated))
         ON CONFLICT (org_id, number) DO UPDATE SET use_case_id = excluded.use_case_id,
             order_id = excluded.order_id, purchased_at = excluded.purchased_at,
             on_since = excluded.on_since, step = excluded.step, step_since = excluded.step_since,
             off_at = NULL, let_go_at = NULL, reference = NULL, tries = 0, error = NULL,
-            due_at = NULL, lease = NULL, astray_since = NULL
+            due_at = NULL, lease = NULL, astray_since = NULL, dedicated = excluded.dedicated
+        WHERE known.step <> 'held'
         """,
         order.launch.org_id,
         order.number,
         order.launch.use_case_id,
         order.order_id,
         order.purchased_at,
+        order.launch.dedicated,
     )
 
 
@@ -106,9 +112,10 @@ async def consider(sql: PoolConnectionProxy, keys: Collection[Key], now: datetim
 # --- places on a use case ------------------------------------------------------------------------
 
 
-async def room(sql: PoolConnectionProxy, order: Order, most: int) -> Room:
-    """How the places of the order's use case stand; until the end of the transaction nobody else
-    can take one, nor its number, where it was launched with one that is on its way back."""
+async def room(sql: PoolConnectionProxy, order: Order, most: int) -> Room | Dedicated:
+    """How the places of the order's use case stand, or its dedicated number where the order is to
+    send from that. Until the end of the transaction nobody else can take a place, buy or end a
+    dedicated number, or take the number that the order was launched with off its way back."""
     key = (order.launch.org_id, order.launch.use_case_id)
     # The number before the use case, as whoever takes it off does.
     step = None
@@ -120,6 +127,10 @@ async def room(sql: PoolConnectionProxy, order: Order, most: int) -> Room:
         )
     # A statement of its own: the count must see what was committed while this one waited.
     await _lock(sql, *key)
+    if order.launch.dedicated:
+        shared = await _dedicated(sql, order)
+        if shared is not None:
+            return shared
     row = await sql.fetchrow(
         """
         WITH numbers_on AS (
@@ -165,12 +176,82 @@ async def wake_for_places(
 
 
 async def _lock(sql: PoolConnectionProxy, org_id: str, use_case_id: str) -> None:
-    """Hold the use case's places until the end of the transaction."""
+    """Hold the use case's places, and its dedicated number, until the end of the transaction."""
     await sql.execute(
         "SELECT FROM use_cases WHERE org_id = $1 AND use_case_id = $2 FOR UPDATE",
         org_id,
         use_case_id,
     )
+
+
+# --- dedicated numbers ---------------------------------------------------------------------------
+
+
+async def _dedicated(sql: PoolConnectionProxy, order: Order) -> Dedicated | None:
+    """The dedicated number of the order's use case, bought or being bought by another order; None:
+    it has none. Its places are held."""
+    key = (order.launch.org_id, order.launch.use_case_id)
+    number = await sql.fetchval(
+        "SELECT number FROM numbers WHERE org_id = $1 AND use_case_id = $2 AND dedicated", *key
+    )
+    if number is not None:
+        confirmed = await _confirmed(sql, {(key[0], number)})
+        return Dedicated(number, is_confirmed=bool(confirmed))
+    is_coming = await sql.fetchval(
+        """
+        SELECT EXISTS (
+            SELECT FROM orders
+            WHERE org_id = $1 AND use_case_id = $2 AND step NOT IN ('complete', 'failed')
+              AND dedicated AND step = ANY($3::text[]) AND order_id <> $4)
+        """,
+        *key,
+        list(BUYING),
+        order.order_id,
+    )
+    return Dedicated(None) if is_coming else None
+
+
+async def rededicate(sql: PoolConnectionProxy, order: Order) -> None:
+    """Whether the number of an order that has ended stays its use case's dedicated one. What the
+    carriers did not confirm is not for others too; what they confirm after all is, unless the use
+    case has got another."""
+    await _lock(sql, order.launch.org_id, order.launch.use_case_id)
+    await sql.execute(
+        """
+        UPDATE numbers AS one SET dedicated = EXISTS (
+                SELECT FROM orders WHERE org_id = $1 AND number = $2 AND purchased_at IS NOT NULL
+                  AND orders.step = 'complete' AND orders.step_since >= one.on_since)
+            AND NOT EXISTS (
+                SELECT FROM numbers WHERE org_id = $1 AND use_case_id = one.use_case_id
+                  AND dedicated AND number <> $2)
+        WHERE org_id = $1 AND number = $2 AND step = 'held'
+        """,
+        order.launch.org_id,
+        order.number,
+    )
+
+
+async def undedicate(sql: PoolConnectionProxy, org_id: str, number: str, now: datetime) -> bool:
+    """Make a dedicated number one like all others, which goes back when no campaign is on it;
+    whether it was a dedicated one."""
+    use_case_id = await sql.fetchval(
+        "SELECT use_case_id FROM numbers WHERE org_id = $1 AND number = $2 AND dedicated",
+        org_id,
+        number,
+    )
+    if use_case_id is None:
+        return False
+    await _lock(sql, org_id, use_case_id)
+    status = await sql.execute(
+        """
+        UPDATE numbers SET dedicated = false, due_at = $3, lease = NULL
+        WHERE org_id = $1 AND number = $2 AND dedicated
+        """,
+        org_id,
+        number,
+        now,
+    )
+    return bool(status == "UPDATE 1")
 
 
 # --- numbers on their way back -------------------------------------------------------------------
@@ -245,7 +326,7 @@ async def put(sql: PoolConnectionProxy, number: Number, lease: str) -> bool:
         """
         UPDATE numbers SET step = $4, step_since = $5, off_at = $6, tries = $8, error = $9,
             let_go_at = CASE WHEN $4 = 'held' THEN NULL ELSE $7::timestamptz END,
-            due_at = $10, lease = NULL,
+            dedicated = dedicated AND $4 = 'held', due_at = $10, lease = NULL,
             astray_since = CASE WHEN $11 THEN astray_since END
         WHERE org_id = $1 AND number = $2 AND lease = $3
         """,
@@ -265,11 +346,11 @@ async def put(sql: PoolConnectionProxy, number: Number, lease: str) -> bool:
 
 
 async def held(sql: PoolConnectionProxy, number: Number) -> list[Held]:
-    """What the number's use case holds, and whether campaigns are on it; until the end of the
-    transaction none comes on it."""
+    """What the number's use case holds, and whether campaigns are on it, or are to come on it as
+    its dedicated number; until the end of the transaction none comes on it."""
     rows = await sql.fetch(
         """
-        SELECT number, purchased_at FROM numbers
+        SELECT number, purchased_at, dedicated FROM numbers
         WHERE org_id = $1 AND use_case_id = $2 AND step = 'held' ORDER BY number FOR UPDATE
         """,
         number.org_id,
@@ -285,4 +366,7 @@ async def held(sql: PoolConnectionProxy, number: Number) -> list[Held]:
         [row["number"] for row in rows],
     )
     numbers = {row["number"] for row in used}
-    return [Held(row["number"], row["purchased_at"], row["number"] in numbers) for row in rows]
+    return [
+        Held(row["number"], row["purchased_at"], row["dedicated"] or row["number"] in numbers)
+        for row in rows
+    ]

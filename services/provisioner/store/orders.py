@@ -134,8 +134,9 @@ async def put_intents(sql: PoolConnectionProxy, orders: Sequence[Order]) -> None
 
 async def put(sql: PoolConnectionProxy, order: Order, lease: str, now: datetime) -> bool | None:
     """Write an order and give its lease back; whether its campaign is archived by now: then it is
-    due at once, and once it has ended never again. It is due at once too where a carrier's word on
-    its number came meanwhile. None, and nothing written, if the lease has run out."""
+    due at once, where that is news, and once it has ended never again. It is due at once too where
+    a carrier's word on its number came meanwhile. None, and nothing written, if the lease has run
+    out."""
     org_id = order.launch.org_id
     row = await sql.fetchrow(
         """
@@ -144,7 +145,7 @@ async def put(sql: PoolConnectionProxy, order: Order, lease: str, now: datetime)
             asked_at = $14, provider_order_id = $15, purchased_at = $16, lease = NULL,
             waits_for = $19,
             due_at = CASE WHEN archived_at IS NOT NULL AND $4 IN ('complete', 'failed') THEN NULL
-                          WHEN archived_at IS NOT NULL THEN $18
+                          WHEN archived_at IS NOT NULL AND NOT $20 THEN $18
                           WHEN heard AND $4 IN ('confirm', 'complete', 'failed') THEN $18
                           ELSE $17::timestamptz END
         WHERE org_id = $1 AND order_id = $2 AND lease = $3
@@ -169,6 +170,7 @@ async def put(sql: PoolConnectionProxy, order: Order, lease: str, now: datetime)
         order.due_at,
         now,
         order.waits_for,
+        order.archived,
     )
     if row is None:
         return None
