@@ -26,14 +26,19 @@ INSERT INTO campaigns (org_id, campaign_id, state, name, use_case_id, contact_li
 
 
 async def blocks_read(
-    url: str, org_id: str, ask: Callable[[Transaction], Awaitable[Any]]
+    url: str,
+    org_id: str,
+    ask: Callable[[Transaction], Awaitable[Any]],
+    *,
+    role: str | None = scope.API_ROLE,
 ) -> tuple[int, Any, Any]:
     """The blocks that the last statement of a question reads, what it finds, and its plan.
 
-    As the API's own role asks, whose policies must not keep the planner from an index.
+    As the API's own role asks, whose policies must not keep the planner from an index; with no
+    `role` as workers do, whom no policy binds.
     """
     async with (
-        await Database.open(url, "campaign", size=1, role=scope.API_ROLE) as database,
+        await Database.open(url, "campaign", size=1, role=role) as database,
         database.transaction() as tx,
     ):
         await scope.narrow(tx, Caller(org_id, "a", "admin", "Ada", ""), org_id)

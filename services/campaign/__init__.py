@@ -6,8 +6,9 @@ Hears  NumberPurchased, CarrierAnswered, NumberProvisioned, MessageSent, Message
        MessageFailed, MessageUnclear, MessageReceived, ContactOptedOut, ContactOptedIn,
        CampaignHeld, BucketState, NumberReleased, CarriersFound, ProvisioningDelayed.
 Does   shows what came of each campaign, number and text; says when a window has closed, or will
-       close too early; takes untouched texts back; ends what archives leave.
+       close too early; takes untouched texts back; ends what archives leave; reports each day.
 Tells  LimitsChanged, UseCaseRegistered, CampaignLaunched, WindowChanged, WindowClosed,
        CampaignPaused, CampaignResumed, CampaignArchived, QueueWithdrawn, UnclearSettled,
-       MessageQueued, ContactOptedOut, WindowAtRisk, CarriersAsked, NoticeSettingsChanged.
+       MessageQueued, ContactOptedOut, WindowAtRisk, CarriersAsked, NoticeSettingsChanged,
+       DeliverabilityReported.
 """

@@ -13,6 +13,7 @@ from services.campaign.worker import (
     end_archived,
     forget_answers,
     look_ahead,
+    report_a_day,
     take_back,
 )
 from shared.database import Database
@@ -32,6 +33,7 @@ def main() -> None:
         runtime.work("clear uploads", partial(clear_uploads, runtime.database), idle_s=60)
         runtime.work("look ahead", partial(look_ahead, runtime.database), idle_s=1)
         runtime.work("ask for carriers", partial(ask_for_carriers, runtime.database), idle_s=1)
+        runtime.work("report a day", partial(report_a_day, runtime.database), idle_s=30)
         runtime.work("forget answers", partial(forget_answers, runtime.database), idle_s=60)
         api = await runtime.enter(
             await Database.open(

@@ -1,11 +1,19 @@
 """What is due: windows that have ended or may end too early, what archives, uploads and untouched
-batches leave, contacts to look up, answers nobody asks for."""
+batches leave, contacts to look up, days to report, answers nobody asks for."""
 
 import asyncio
 from datetime import timedelta
 
-from services.campaign.acts import assigning, forecasting
-from services.campaign.store import answers, endings, forecasts, look_ups, senders, uploads
+from services.campaign.acts import assigning, forecasting, reporting
+from services.campaign.store import (
+    answers,
+    digests,
+    endings,
+    forecasts,
+    look_ups,
+    senders,
+    uploads,
+)
 from shared.database import Database
 from shared.events import CarriersAsked, WindowClosed
 from shared.ids import id_from
@@ -22,6 +30,8 @@ STALLED = timedelta(minutes=10)
 # Who has not asked again by then has given up.
 ANSWERS_KEPT = timedelta(hours=24)
 LOOKED_AT_EVERY = timedelta(minutes=1)
+# Longer than any statement may take: a day that is being counted is nobody else's.
+REPORT_LEASE = timedelta(minutes=1)
 
 
 async def close_windows(database: Database) -> bool:
@@ -111,4 +121,19 @@ async def look_ahead(database: Database) -> bool:
     found = await asyncio.to_thread(forecasting.look, material, [one.campaign_id for one in due])
     async with database.transaction() as tx:
         await forecasting.write_down(tx, due, found)
+    return True
+
+
+async def report_a_day(database: Database) -> bool:
+    """Tell of a civil day that is over how its texts arrived; whether there may be more.
+
+    Taken, counted, written down. Days that were missed while no replica was up are told one by
+    one: whoever keeps them has no gap, and each says which day it is of.
+    """
+    async with database.transaction() as tx:
+        due = await digests.take_due(tx, await tx.now(), REPORT_LEASE)
+    if due is None:
+        return False
+    async with database.transaction() as tx:
+        await reporting.report(tx, due)
     return True

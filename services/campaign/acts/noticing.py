@@ -10,8 +10,9 @@ from typing import Any, Literal, get_args
 from asyncpg import Record
 
 from services.campaign.domain import Caller
+from services.campaign.rules.digests import due_at, first_day
 from services.campaign.rules.webhooks import without_query
-from services.campaign.store import audit, organizations
+from services.campaign.store import audit, digests, organizations
 from services.campaign.store import notices as store
 from shared.database import Transaction
 from shared.events import NoticeKind, NoticeSettingsChanged
@@ -75,14 +76,16 @@ async def post_to(
     wanted no more is asked again by that."""
     await organizations.lock(tx, caller.org_id)
     found = await store.find_webhook(tx, caller.org_id)
+    digests_were = await digests.wanted(tx, caller.org_id)
+    now = await tx.now()
     await store.put_webhook(
-        tx,
-        caller.org_id,
-        url=url,
-        notices=_of(POSTED, notices),
-        time_zone=time_zone,
-        at=await tx.now(),
+        tx, caller.org_id, url=url, notices=_of(POSTED, notices), time_zone=time_zone, at=now
     )
+    if "daily digest" in notices:
+        day = first_day(digests_were, time_zone, now)
+        await digests.schedule(tx, caller.org_id, day, due_at(time_zone, day))
+    else:
+        await digests.cancel(tx, caller.org_id)
     made = await store.webhook(tx, caller.org_id)
     await _tell_webhook(tx, caller.org_id, made)
     await audit.add(
@@ -100,6 +103,7 @@ async def post_nowhere(tx: Transaction, caller: Caller) -> Record:
     await organizations.lock(tx, caller.org_id)
     was = await store.webhook(tx, caller.org_id)
     await store.remove_webhook(tx, caller.org_id, await tx.now())
+    await digests.cancel(tx, caller.org_id)
     tx.tell(
         NoticeSettingsChanged(
             org_id=caller.org_id,
