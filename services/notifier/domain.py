@@ -196,11 +196,6 @@ def overtaken(delivery: Delivery) -> str | None:
     return None
 
 
-def withheld(delivery: Delivery, state: State, why: str, now: datetime) -> Delivery:
-    """A delivery that is not to be made any more."""
-    return settled(delivery, state, why, now)
-
-
 def abandoned(delivery: Delivery, now: datetime) -> Delivery:
     """A delivery whose worker died after the server may have got the mail."""
     return followed(delivery, Unclear("the notifier stopped before the server's answer"), now, 0)

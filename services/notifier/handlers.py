@@ -8,10 +8,12 @@ from services.notifier.store.wishes import AdminKey
 from shared.consumer import Handlers
 from shared.database import Transaction
 from shared.events import (
+    CampaignHeld,
     CampaignLaunched,
     DeliverabilityReported,
     NoticeSettingsChanged,
     NumberProvisioned,
+    WindowAtRisk,
     WindowChanged,
 )
 
@@ -32,6 +34,16 @@ async def note_windows(tx: Transaction, events: Sequence[WindowChanged]) -> None
 async def note_outcomes(tx: Transaction, events: Sequence[NumberProvisioned]) -> None:
     """A notice for each campaign and outcome, once; none where an archive was all that failed."""
     await _note(tx, [event for event in events if not event.archived])
+
+
+async def note_risks(tx: Transaction, events: Sequence[WindowAtRisk]) -> None:
+    """A notice for each campaign and revision of its window, once."""
+    await _note(tx, events)
+
+
+async def note_holds(tx: Transaction, events: Sequence[CampaignHeld]) -> None:
+    """A notice for each campaign, carrier and what that has said of the number, once."""
+    await _note(tx, events)
 
 
 async def _note(tx: Transaction, events: Sequence[Noticed]) -> None:
@@ -72,5 +84,7 @@ HANDLERS: Handlers = {
     CampaignLaunched: note_launches,
     WindowChanged: note_windows,
     NumberProvisioned: note_outcomes,
+    WindowAtRisk: note_risks,
+    CampaignHeld: note_holds,
     DeliverabilityReported: note_digests,
 }

@@ -1,8 +1,15 @@
-"""Letters: a notice's facts, in words that an admin reads. Pure, but for reading templates."""
+"""Letters: what a notice says, set as an e-mail of two parts, text and HTML.
+
+A kind's template says what is to be said, once, in plain text: it does not print, it sets
+variables (`Said`). Two layouts, layout.txt and layout.html, set that. What an operator's folder
+has of these files is taken instead of ours.
+"""
 
 import re
+import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -11,22 +18,30 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import jinja2.nodes
 
-from services.notifier.domain import Delivery, Kind, Notice
-from shared.events import Carriers, NumberProvisioned
+from services.notifier.domain import Delivery, Kind
+from services.notifier.words import Words, one_line, words_for
 
 TEMPLATES = Path(__file__).parent / "templates"
 FILES: dict[Kind, str] = {
-    "provisioning complete": "provisioning_complete.txt",
-    "provisioning failed": "provisioning_failed.txt",
+    "provisioning complete": "provisioning_complete.jinja",
+    "provisioning failed": "provisioning_failed.jinja",
+    "window at risk": "window_at_risk.jinja",
+    "campaign held": "campaign_held.jinja",
 }
-_WORDS = {"confirmed": "confirmed", "refused": "refused", "pending": "has not answered"}
+SUFFIXES = (".jinja", ".txt", ".html")
+COLOURS = ("green", "yellow", "red")
 # Seven bits: every server takes that.
 _POLICY = SMTP.clone(cte_type="7bit")
 
 
 class Unaddressable(Exception):
     """An address that no header can carry."""
+
+
+class BadTemplate(Exception):
+    """A template that cannot be used: which file, which line, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,98 +54,143 @@ class Letter:
 
 
 class Writer:
-    """Writes e-mails from templates, whose first line is the subject."""
+    """Writes e-mails."""
 
-    def __init__(self, mail_from: str) -> None:
+    def __init__(
+        self, mail_from: str, *, folder: Path | None = None, link: str | None = None
+    ) -> None:
+        """`folder`: with templates that count before ours. `link`: a campaign's address, with
+        {org_id} and {campaign_id} in it; None: no letter has a link."""
         name, address = parseaddr(mail_from)
         self._from = Address(name, addr_spec=address)
-        self._templates = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(TEMPLATES),
-            # Plain text: there is nothing to escape.
-            autoescape=False,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._folder = folder
+        self._link = link
+        # In plain text there is nothing to escape; what is HTML escapes all that it is given.
+        self._text = _environment(folder, autoescape=False)
+        self._html = _environment(folder, autoescape=True)
 
     @property
     def domain(self) -> str:
         """Where our e-mails come from."""
         return self._from.domain
 
+    def check(self, samples: Iterable[Delivery]) -> None:
+        """Write a letter of each sample, with a link and without. Raises BadTemplate."""
+        for name in sorted(self._own_names() - set(FILES.values())):
+            raise BadTemplate(f"{name}: no letter has this name, but {', '.join(FILES.values())}")
+        for sample in samples:
+            for link in (self._link, None):
+                self._parts(sample.notice.kind, words_for(sample, link))
+
     def write(self, delivery: Delivery) -> Letter:
-        """The e-mail of a delivery; the same one each time. Raises Unaddressable."""
+        """The e-mail of a delivery. Raises Unaddressable, BadTemplate."""
         notice = delivery.notice
-        template = self._templates.get_template(FILES[notice.kind])
-        text = template.render(words_for(notice))
-        subject, _, body = text.partition("\n")
+        words = words_for(delivery, self._link)
+        subject, text, html = self._parts(notice.kind, words)
         message = EmailMessage(policy=_POLICY)
         message["From"] = self._from
-        message["To"] = _address(notice.facts["launched_by"]["name"], delivery.address)
+        message["To"] = _address(words["admin"], delivery.address)
         message["Subject"] = subject
         message["Date"] = format_datetime(notice.created_at.astimezone(UTC))
+        # The same one whenever it is written.
         message["Message-ID"] = f"<{notice.notice_id}@{self.domain}>"
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content(body.lstrip("\n"))
+        message.set_content(text)
+        message.add_alternative(html, subtype="html")
         return Letter(self._from.addr_spec, message["To"].addresses[0].addr_spec, bytes(message))
 
+    def _parts(self, kind: Kind, words: Words) -> tuple[str, str, str]:
+        """Subject, text and HTML. Raises BadTemplate."""
+        name = FILES[kind]
+        try:
+            said = self._said(name, words)
+            name = "layout.txt"
+            text = self._text.get_template(name).render(said)
+            name = "layout.html"
+            html = self._html.get_template(name).render(said)
+        except Exception as error:
+            raise BadTemplate(f"{self._place(error, name)}: {error}") from error
+        return said["subject"], text, html
 
-def words_for(notice: Notice) -> dict[str, Any]:
-    """What the templates may use."""
-    event = NumberProvisioned.model_validate(notice.facts)
+    def _said(self, name: str, words: Words) -> dict[str, Any]:
+        template = self._text.get_template(name)
+        try:
+            return _said(template.make_module(words), words)
+        except Exception:
+            # Raises it again, as of the template's own lines.
+            self._text.handle_exception()
+
+    def _own_names(self) -> set[str]:
+        return set() if self._folder is None else {one.name for one in self._folder.glob("*.jinja")}
+
+    def _place(self, error: Exception, name: str) -> str:
+        """Where in a template it broke: file and line, as far as they can be known."""
+        if isinstance(error, jinja2.TemplateSyntaxError):
+            return f"{error.filename or error.name}, line {error.lineno}"
+        frames = traceback.extract_tb(error.__traceback__)
+        of_templates = [one for one in frames if one.filename.endswith(SUFFIXES)]
+        if of_templates:
+            return f"{of_templates[-1].filename}, line {of_templates[-1].lineno}"
+        own = [folder for folder in (self._folder,) if folder and (folder / name).exists()]
+        path = (own or [TEMPLATES])[0] / name
+        line = ""
+        # A variable that is not there is found out only when what was set with it is used.
+        if isinstance(error, jinja2.UndefinedError) and (found := re.match("'(.+?)'", str(error))):
+            names = self._text.parse(path.read_text()).find_all(jinja2.nodes.Name)
+            line = next((f", line {one.lineno}" for one in names if one.name == found[1]), "")
+        return f"{path}{line}"
+
+
+def _loader(folder: Path | None) -> jinja2.BaseLoader:
+    ours = jinja2.FileSystemLoader(TEMPLATES)
+    own = [] if folder is None else [jinja2.FileSystemLoader(folder)]
+    # By the name "built_in/layout.html" a layout of theirs can build on ours.
+    return jinja2.ChoiceLoader([*own, ours, jinja2.PrefixLoader({"built_in": ours})])
+
+
+def _environment(folder: Path | None, *, autoescape: bool) -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=_loader(folder),
+        autoescape=autoescape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # Read once, when they are checked: nobody gets a letter that is half edited.
+        auto_reload=False,
+    )
+
+
+def _said(template: Any, words: Words) -> dict[str, Any]:
+    """What a kind's template has set, in the form that layouts take. Raises ValueError."""
+    for name in ("title", "colour", "says", "facts", "steps", "notes"):
+        if not hasattr(template, name):
+            raise ValueError(f"it has to set {name}")
+    if template.colour not in COLOURS:
+        raise ValueError(f"colour has to be one of {', '.join(COLOURS)}, not {template.colour}")
+    title = one_line(template.title)
+    facts = [_fact(*fact) for fact in template.facts]
     return {
-        "admin": one_line(event.launched_by.name),
-        "campaign": one_line(event.name),
-        "number": None if event.number is None else readable(event.number),
-        "took": duration(event.took_s),
-        "opens": moment(event.window.opens_at),
-        "closes": moment(event.window.closes_at),
-        "reason": None if event.reason is None else one_line(event.reason),
-        "carriers": _carriers(event.carriers),
+        "title": title,
+        "subject": one_line(getattr(template, "subject", f"{title}: {words['campaign']}")),
+        "colour": template.colour,
+        "campaign": words["campaign"],
+        "admin": words["admin"],
+        "link": words["link"],
+        "says": _paragraphs(template.says),
+        "facts": [fact for fact in facts if fact["value"]],
+        "steps": _paragraphs(template.steps),
+        "notes": _paragraphs(template.notes),
     }
 
 
-def one_line(text: str) -> str:
-    """Text that cannot start a line, or a header, of its own."""
-    return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", text).split())
+def _fact(label: str, value: str | None, colour: str | None = None) -> dict[str, str | None]:
+    return {"label": one_line(label), "value": value and one_line(value), "colour": colour}
 
 
-def readable(number: str) -> str:
-    """A phone number as people write it: (212) 555-0123 in North America."""
-    match = re.fullmatch(r"\+1(\d{3})(\d{3})(\d{4})", number)
-    return f"({match[1]}) {match[2]}-{match[3]}" if match else number
-
-
-def moment(at: datetime) -> str:
-    """A time in UTC, to the minute."""
-    at = at.astimezone(UTC)
-    return f"{at:%A}, {at:%B} {at.day}, {at.year}, {at:%H:%M} UTC"
-
-
-def duration(seconds: float) -> str:
-    """A duration in its two largest units."""
-    if seconds < 1:
-        return "less than a second"
-    whole = round(seconds)
-    units = [("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)]
-    parts = []
-    for name, size in units:
-        count, whole = divmod(whole, size)
-        if count:
-            parts.append(f"{count} {name}{'s' if count > 1 else ''}")
-        elif parts:
-            # "1 day 5 seconds" would claim an exactness that nobody asked for.
-            break
-    return " ".join(parts[:2])
-
-
-def _carriers(carriers: Carriers) -> list[dict[str, str]]:
-    named = [
-        ("AT&T", carriers.att),
-        ("T-Mobile", carriers.tmobile),
-        ("Verizon", carriers.verizon),
-    ]
-    return [{"name": name, "state": _WORDS[carrier.state]} for name, carrier in named]
+def _paragraphs(text: str) -> list[str]:
+    """What stands between empty lines; a name cannot bring any, for it is one line."""
+    found = (one_line(part) for part in re.split(r"\n[ \t]*\n", text))
+    return [paragraph for paragraph in found if paragraph]
 
 
 def _address(name: str, address: str) -> Address:

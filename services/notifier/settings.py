@@ -1,10 +1,11 @@
 """What the notifier is told by its environment."""
 
+import re
 from email.headerregistry import Address
 from email.utils import parseaddr
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import DirectoryPath, Field, SecretStr, field_validator
 
 from shared.settings import Settings as CommonSettings
 
@@ -21,6 +22,12 @@ class Settings(CommonSettings):
     smtp_password: SecretStr | None = Field(None, description="and its password")
     smtp_timeout_s: float = Field(20, gt=0, description="for each answer of the server, seconds")
     mail_from: str = Field("Sluice <sluice@localhost>", description="sender of our e-mails")
+    campaign_link: str | None = Field(
+        None, description="a campaign's address, with {org_id} and {campaign_id}; none: no link"
+    )
+    templates: DirectoryPath | None = Field(
+        None, description="folder with templates that count before the built-in ones"
+    )
     webhook_master_key: SecretStr | None = Field(
         None,
         min_length=32,
@@ -39,4 +46,15 @@ class Settings(CommonSettings):
             Address(name, addr_spec=address)
         except (ValueError, IndexError):
             raise ValueError("must be an address, or a name and an address in <>") from None
+        return text
+
+    @field_validator("campaign_link")
+    @classmethod
+    def _a_link(cls, text: str | None) -> str | None:
+        rest = (text or "").replace("{org_id}", "").replace("{campaign_id}", "")
+        if text is not None and re.fullmatch(r"https?://[^{}\s]+", rest) is None:
+            raise ValueError(
+                "must begin with http:// or https://; in braces it may have {org_id} and "
+                "{campaign_id}, and nothing else"
+            )
         return text

@@ -5,8 +5,7 @@ Up to the end of the content the server has nothing: whatever fails before is `N
 """
 
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +17,10 @@ from services.notifier.letters import Letter
 
 # SMTPException for what the server says, the others for what happens to the line.
 FAULTS = (aiosmtplib.SMTPException, OSError, TimeoutError)
+# No letter's fault, however final it sounds: a name or password of ours is wrong.
+_NOT_LOGGED_IN = (530, 534, 535, 538)
+KEEP_S = 15.0
+"""Servers close what is idle after some minutes, and may count what is open."""
 
 
 class Unreachable(Exception):
@@ -38,8 +41,7 @@ class MailServer:
     timeout_s: float
     """For each answer."""
 
-    @asynccontextmanager
-    async def conversation(self) -> AsyncIterator["Conversation"]:
+    async def connect(self) -> "Conversation":
         """Connect, greet, log in. Raises Unreachable."""
         smtp = aiosmtplib.SMTP(
             hostname=self.host,
@@ -55,12 +57,45 @@ class MailServer:
             await smtp.connect()
         except FAULTS as error:
             raise Unreachable(_words(error)) from None
-        try:
-            yield Conversation(smtp, self.timeout_s)
-        except BaseException:
-            smtp.close()
-            raise
-        await _leave(smtp)
+        return Conversation(smtp, self.timeout_s)
+
+
+class Line:
+    """A worker's own way to the server: its connection is kept for a while after a letter, since a
+    greeting, encryption and a log-in cost more than the letter."""
+
+    def __init__(self, server: MailServer, *, keep_s: float = KEEP_S) -> None:
+        self._server = server
+        self._keep_s = keep_s
+        self._kept: Conversation | None = None
+        self._kept_since_s = 0.0
+
+    async def take(self) -> "Conversation":
+        """The connection that was kept, if it still answers, or a new one. Raises Unreachable.
+
+        Whoever takes it gives it back, or aborts it.
+        """
+        kept, self._kept = self._kept, None
+        if kept is not None and await kept.is_ready():
+            return kept
+        return await self._server.connect()
+
+    async def give_back(self, conversation: "Conversation") -> None:
+        """Keep it for the next letter; `rest` lets it go."""
+        assert self._kept is None
+        if conversation.is_open:
+            self._kept, self._kept_since_s = conversation, time.monotonic()
+
+    async def rest(self) -> None:
+        """There is nothing to send: leave, if that has been so for a while."""
+        if self._kept is not None and time.monotonic() - self._kept_since_s >= self._keep_s:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Leave now."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            await kept.leave()
 
 
 class Conversation:
@@ -75,11 +110,24 @@ class Conversation:
         """Whether another letter may be offered."""
         return self._smtp.is_connected
 
+    async def is_ready(self) -> bool:
+        """Whether the server still answers, and has forgotten what was before; else it is left."""
+        await self._forget()
+        return self.is_open
+
     async def offer(self, letter: Letter) -> Refused | NotTaken | None:
         """Sender, recipient, and the server's word that it waits for the content: then None."""
         smtp = self._smtp
         try:
             await smtp.mail(letter.sender)
+        except aiosmtplib.SMTPResponseException as error:
+            await self._forget()
+            # All letters have this sender: for the operator to mend, and no letter's fault.
+            return NotTaken(f"{error.code} {error.message}")
+        except FAULTS as error:
+            smtp.close()
+            return NotTaken(_words(error))
+        try:
             await smtp.rcpt(letter.recipient)
             go = await smtp.execute_command(b"DATA")
         except aiosmtplib.SMTPResponseException as error:
@@ -124,9 +172,17 @@ class Conversation:
         """Leave without the content: the server drops what it was offered."""
         self._smtp.close()
 
+    async def leave(self) -> None:
+        """Say goodbye."""
+        if self.is_open:
+            try:
+                await self._smtp.quit(timeout=2)
+            except FAULTS:
+                self._smtp.close()
+
     async def _forget(self) -> None:
         """Let the server forget a half-made offer, or leave."""
-        if not self._smtp.is_connected:
+        if not self.is_open:
             return
         try:
             await self._smtp.rset()
@@ -134,16 +190,10 @@ class Conversation:
             self._smtp.close()
 
 
-async def _leave(smtp: aiosmtplib.SMTP) -> None:
-    if smtp.is_connected:
-        try:
-            await smtp.quit(timeout=2)
-        except FAULTS:
-            smtp.close()
-
-
 def _turned_down(code: int, message: str) -> Refused | NotTaken:
     words = f"{code} {message}"
+    if code in _NOT_LOGGED_IN:
+        return NotTaken(words)
     return Refused(words) if 500 <= code < 600 else NotTaken(words)
 
 

@@ -1,7 +1,8 @@
 """Sends the e-mails that are due: claim, hand over, record."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
 
 import structlog
 from prometheus_client import Counter
@@ -14,15 +15,18 @@ from services.notifier.domain import (
     abandoned,
     followed,
     overtaken,
-    withheld,
+    settled,
 )
-from services.notifier.letters import Unaddressable, Writer
-from services.notifier.smtp import Conversation, MailServer, Unreachable
-from services.notifier.store import deliveries
+from services.notifier.letters import BadTemplate, Letter, Unaddressable, Writer
+from services.notifier.smtp import Conversation, Line, MailServer, Unreachable
+from services.notifier.store import deliveries, wishes
 from shared.database import PASSING, Database
 from shared.ids import new_id
 
 LETTERS_MOST = 10
+
+Wish = tuple[str, str, str]
+"""Organization, address, kind."""
 
 NOTICES = Counter("sluice_notices_total", "Tries to deliver notices", ["kind", "state"])
 
@@ -30,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 class Mailer:
-    """A worker; any number of replicas may run it."""
+    """A worker with a line of its own; any number of them may run, here and in other replicas."""
 
     def __init__(
         self, database: Database, server: MailServer, writer: Writer, *, lease_s: float
@@ -38,27 +42,33 @@ class Mailer:
         """`lease_s`: longer than the server may take to answer to a letter's content. A letter that
         is offered more slowly may be taken over by another worker; then it is not ours to send."""
         self._database = database
-        self._server = server
+        self._line = Line(server)
         self._writer = writer
         self._lease_s = lease_s
 
     async def step(self) -> bool:
         """Send a few e-mails over one connection; whether there may be more."""
         lease = new_id()
-        waiting = await self._claim(lease)
-        left = list(waiting)
-        while left:
-            try:
-                async with self._server.conversation() as conversation:
-                    while left and conversation.is_open:
-                        await self._send(conversation, left.pop(0), lease)
-            except Unreachable as error:
-                log.warning("mail server", error=str(error))
-                await self._record(left, NotTaken(str(error)), lease)
-                break
-        return len(waiting) == LETTERS_MOST
+        left = await self._claim(lease)
+        if not left:
+            await self._line.rest()
+            return False
+        may_be_more = len(left) == LETTERS_MOST
+        try:
+            while left:
+                await self._talk(await self._line.take(), left, lease)
+        except Unreachable as error:
+            log.warning("mail server", error=str(error))
+            await self._record(left, NotTaken(str(error)), lease)
+            return False
+        return may_be_more
+
+    async def aclose(self) -> None:
+        """Leave the mail server."""
+        await self._line.aclose()
 
     async def _claim(self, lease: str) -> list[Delivery]:
+        """E-mails that are due, and that are wanted and right still."""
         async with self._database.transaction() as tx:
             now = await tx.now()
             due = await deliveries.lease_due(
@@ -69,17 +79,24 @@ class Mailer:
                 lease_s=self._lease_s,
                 most=LETTERS_MOST,
             )
-            wanted = []
-            for delivery in due:
-                if delivery.state == "sending":
-                    await deliveries.put(tx.sql, abandoned(delivery, now), lease)
-                    log.warning("unclear", org_id=delivery.notice.org_id)
-                elif why := overtaken(delivery):
-                    after = withheld(delivery, "overtaken", why, now)
-                    await deliveries.put(tx.sql, after, lease)
-                else:
-                    wanted.append(delivery)
-        return wanted
+            wanted = await wishes.wanted(tx.sql, {_wish(one) for one in due})
+            ended = [ended for one in due if (ended := _ended(one, wanted, now)) is not None]
+            for delivery in ended:
+                await deliveries.put(tx.sql, delivery, lease)
+        for delivery in ended:
+            self._tell(delivery)
+        settled = {delivery.notice.notice_id for delivery in ended}
+        return [delivery for delivery in due if delivery.notice.notice_id not in settled]
+
+    async def _talk(self, conversation: Conversation, left: list[Delivery], lease: str) -> None:
+        """Send what is left, as long as the server listens."""
+        try:
+            while left and conversation.is_open:
+                await self._send(conversation, left.pop(0), lease)
+        except BaseException:
+            conversation.abort()
+            raise
+        await self._line.give_back(conversation)
 
     async def _send(self, conversation: Conversation, delivery: Delivery, lease: str) -> None:
         try:
@@ -93,10 +110,9 @@ class Mailer:
             conversation.abort()
 
     async def _hand_over(self, conversation: Conversation, delivery: Delivery, lease: str) -> None:
-        try:
-            letter = self._writer.write(delivery)
-        except Unaddressable as error:
-            await self._record([delivery], Refused(str(error)), lease)
+        letter = self._written(delivery)
+        if not isinstance(letter, Letter):
+            await self._record([delivery], letter, lease)
             return
         declined = await conversation.offer(letter)
         if declined is not None:
@@ -111,6 +127,15 @@ class Mailer:
             conversation.abort()
             return
         await self._record([delivery], await conversation.hand_over(letter), lease)
+
+    def _written(self, delivery: Delivery) -> Letter | Refused | NotTaken:
+        try:
+            return self._writer.write(delivery)
+        except Unaddressable as error:
+            return Refused(str(error))
+        except BadTemplate as error:
+            log.exception("letter not written", notice_id=delivery.notice.notice_id)
+            return NotTaken(f"it could not be written: {error}")
 
     async def _intend(self, delivery: Delivery, lease: str) -> bool:
         """Commit that the server may have it from here on."""
@@ -127,12 +152,30 @@ class Mailer:
                 if not await deliveries.put(tx.sql, after, lease):
                     log.warning("result came too late", notice_id=delivery.notice.notice_id)
                     continue
-                NOTICES.labels(delivery.notice.kind, after.state).inc()
-                log.info(
-                    "notice",
-                    org_id=delivery.notice.org_id,
-                    campaign_id=delivery.notice.campaign_id,
-                    kind=delivery.notice.kind,
-                    state=after.state,
-                    tries=after.tries,
-                )
+                self._tell(after)
+
+    def _tell(self, delivery: Delivery) -> None:
+        """In metrics and logs."""
+        NOTICES.labels(delivery.notice.kind, delivery.state).inc()
+        log.info(
+            "notice",
+            org_id=delivery.notice.org_id,
+            campaign_id=delivery.notice.campaign_id,
+            kind=delivery.notice.kind,
+            state=delivery.state,
+            tries=delivery.tries,
+        )
+
+
+def _wish(delivery: Delivery) -> Wish:
+    return delivery.notice.org_id, delivery.address, delivery.notice.kind
+
+
+def _ended(delivery: Delivery, wanted: Collection[Wish], now: datetime) -> Delivery | None:
+    """The delivery's end, if it is not to be sent any more."""
+    if delivery.state == "sending":
+        return abandoned(delivery, now)
+    if _wish(delivery) not in wanted:
+        return settled(delivery, "unwanted", "the admin has switched such notices off", now)
+    why = overtaken(delivery)
+    return None if why is None else settled(delivery, "overtaken", why, now)

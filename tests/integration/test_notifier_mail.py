@@ -1,166 +1,27 @@
-"""The notifier on a real database, against real SMTP servers on this machine."""
+"""E-mails handed to real SMTP servers on this machine, by a notifier on a real database."""
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email import message_from_bytes
-from email.policy import default
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from services.notifier.handlers import HANDLERS
-from services.notifier.letters import Letter, Writer
+from services.notifier.letters import Letter
 from services.notifier.smtp import MailServer
-from services.notifier.worker import Mailer
-from shared.clock import ManualClock
-from shared.consumer import record
-from shared.database import Database
-from shared.envelope import Received
-from shared.events import Carriers, CarrierState, NumberProvisioned, Person
-from shared.ids import new_id
-from shared.migrate import migrate
-from shared.rules.hours import Window
-
-MIGRATIONS = Path(__file__).parents[2] / "services" / "notifier" / "migrations"
-NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
-
-
-@dataclass
-class Inbox:
-    """Takes mail, or answers as it is told."""
-
-    answers: dict[str, list[str]] = field(default_factory=dict)
-    letters: list[Envelope] = field(default_factory=list)
-
-    def _answer(self, command: str) -> str:
-        return self.answers[command].pop(0) if self.answers.get(command) else "250 OK"
-
-    async def handle_RCPT(  # noqa: N802 - the name that aiosmtpd looks for
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any
-    ) -> str:
-        answer = self._answer("RCPT")
-        if answer.startswith("250"):
-            envelope.rcpt_tos.append(address)
-        return answer
-
-    async def handle_DATA(  # noqa: N802 - the name that aiosmtpd looks for
-        self, server: SMTP, session: Session, envelope: Envelope
-    ) -> str:
-        answer = self._answer("DATA")
-        if answer.startswith("250"):
-            self.letters.append(envelope)
-        return answer
-
-
-@dataclass
-class Bench:
-    """One notifier, its database, and a clock that the test turns."""
-
-    database: Database
-    clock: ManualClock
-    org_id: str
-
-    def mailer(self, port: int, lease_s: float = 30) -> Mailer:
-        server = MailServer("127.0.0.1", port, "none", None, None, "example.com", 1.0)
-        return Mailer(self.database, server, Writer("Sluice <s@example.com>"), lease_s=lease_s)
-
-    async def hear(self, *events: NumberProvisioned) -> None:
-        read = [Received(f"test {new_id()}", event, {}) for event in events]
-        await record(self.database, "test", HANDLERS, read)
-
-    def event(self, campaign_id: str = "spring", **changes: Any) -> NumberProvisioned:
-        yes = CarrierState(state="confirmed", at=NOW)
-        told: dict[str, Any] = {
-            "org_id": self.org_id,
-            "campaign_id": campaign_id,
-            "name": "Spring drive",
-            "number": "+12125550123",
-            "outcome": "complete",
-            "carriers": Carriers(att=yes, tmobile=yes, verizon=yes),
-            "launched_by": Person(name="Ada", email="ada@example.org"),
-            "window": Window(NOW, NOW + timedelta(days=1)),
-            "took_s": 12,
-        }
-        return NumberProvisioned(**{**told, **changes})
-
-    async def states(self) -> list[tuple[str, str]]:
-        """(campaign, state) of each delivery."""
-        async with self.database.connection() as connection:
-            rows = await connection.fetch(
-                """
-                SELECT campaign_id, state FROM deliveries JOIN notices USING (org_id, notice_id)
-                WHERE org_id = $1 ORDER BY campaign_id, kind
-                """,
-                self.org_id,
-            )
-        return [(row["campaign_id"], row["state"]) for row in rows]
+from tests.mail_room import (
+    Bench,
+    Inbox,
+    free_port,
+    mail_bench,
+    mail_server,
+    scripted,
+    up_to,
+)
 
 
 @pytest.fixture
 async def bench(database_url: str) -> AsyncIterator[Bench]:
-    await migrate(database_url, "notifier", MIGRATIONS)
-    clock = ManualClock(NOW)
-    database = await Database.open(database_url, "notifier", size=4, clock=clock)
-    async with database.connection() as connection:
-        await connection.execute("TRUNCATE notices, deliveries, campaigns, heard")
-    yield Bench(database, clock, new_id())
-    await database.close()
-
-
-@asynccontextmanager
-async def mail_server(inbox: Inbox, port: int = 0) -> AsyncIterator[int]:
-    """aiosmtpd, as its own thread."""
-    controller = Controller(inbox, hostname="127.0.0.1", port=port or free_port())
-    await asyncio.to_thread(controller.start)
-    try:
-        yield controller.port
-    finally:
-        await asyncio.to_thread(controller.stop)
-
-
-def message_id(envelope: Envelope) -> str:
-    assert isinstance(envelope.content, bytes)
-    return str(message_from_bytes(envelope.content, policy=default)["Message-ID"])
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def scripted(talk: Talk) -> AsyncIterator[int]:
-    """A server that says what the test wants said, and then drops the line."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await talk(reader, writer)
-        writer.transport.abort()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-
-
-async def up_to(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, last: bytes) -> None:
-    """Greet, and say yes to every command up to and without `last`."""
-    writer.write(b"220 hello\r\n")
-    while not (line := await reader.readline()).startswith(last):
-        assert line
-        writer.write(b"250 yes\r\n")
+    async with mail_bench(database_url) as bench:
+        yield bench
 
 
 async def test_the_admin_gets_one_mail_however_often_the_event_comes(bench: Bench) -> None:
@@ -174,30 +35,8 @@ async def test_the_admin_gets_one_mail_however_often_the_event_comes(bench: Benc
     (envelope,) = inbox.letters
     assert envelope.rcpt_tos == ["ada@example.org"]
     assert envelope.mail_from == "s@example.com"
-    assert isinstance(envelope.content, bytes)
-    message = message_from_bytes(envelope.content, policy=default)
-    assert message["Subject"] == "Provisioning Complete: Spring drive"
+    assert inbox.subjects == ["Provisioning Complete: Spring drive"]
     assert await bench.states() == [("spring", "sent")]
-
-
-async def test_complete_after_failed_is_a_second_notice(bench: Bench) -> None:
-    inbox = Inbox()
-    async with mail_server(inbox) as port:
-        await bench.hear(bench.event(outcome="failed", reason="No answer."))
-        await bench.mailer(port).step()
-        await bench.hear(bench.event())
-        await bench.mailer(port).step()
-    assert len(inbox.letters) == 2
-    assert await bench.states() == [("spring", "sent"), ("spring", "sent")]
-
-
-async def test_a_failure_that_is_told_after_completion_is_not_mailed_any_more(bench: Bench) -> None:
-    inbox = Inbox()
-    async with mail_server(inbox) as port:
-        await bench.hear(bench.event(outcome="failed", reason="No answer."), bench.event())
-        await bench.mailer(port).step()
-    assert len(inbox.letters) == 1
-    assert await bench.states() == [("spring", "sent"), ("spring", "overtaken")]
 
 
 async def test_while_the_server_is_away_notices_wait_and_then_all_go_once(bench: Bench) -> None:
@@ -316,7 +155,7 @@ async def test_two_notifiers_send_each_of_thirty_notices_once(bench: Bench) -> N
         await asyncio.gather(*(bench.mailer(port).step() for _ in range(6)))
         while await bench.mailer(port).step():
             pass
-    ids = [message_id(envelope) for envelope in inbox.letters]
+    ids = [str(message["Message-ID"]) for message in inbox.messages]
     assert len(ids) == len(set(ids)) == 30
 
 
@@ -326,7 +165,133 @@ async def test_lines_that_start_with_a_dot_arrive_as_they_are() -> None:
     async with mail_server(inbox) as port:
         server = MailServer("127.0.0.1", port, "none", None, None, "example.com", 1.0)
         letter = Letter("s@example.com", "ada@example.org", content)
-        async with server.conversation() as conversation:
-            assert await conversation.offer(letter) is None
-            await conversation.hand_over(letter)
+        conversation = await server.connect()
+        assert await conversation.offer(letter) is None
+        await conversation.hand_over(letter)
+        await conversation.leave()
     assert inbox.letters[0].content == content
+
+
+# --- one connection for many letters ------------------------------------------------------------
+
+
+async def test_a_connection_is_kept_from_one_step_to_the_next(bench: Bench) -> None:
+    inbox = Inbox()
+    async with mail_server(inbox) as port:
+        mailer = bench.mailer(port)
+        for campaign_id in ("a", "b", "c"):
+            await bench.hear(bench.event(campaign_id))
+            await mailer.step()
+        assert (len(inbox.letters), inbox.connections) == (3, 1)
+        await mailer.aclose()
+
+
+async def test_a_connection_that_the_server_has_closed_meanwhile_is_replaced(bench: Bench) -> None:
+    inbox = Inbox()
+    async with mail_server(inbox, timeout=0.2) as port:
+        mailer = bench.mailer(port)
+        await bench.hear(bench.event("a"))
+        await mailer.step()
+        await asyncio.sleep(0.5)
+        await bench.hear(bench.event("b"))
+        await mailer.step()
+        assert (len(inbox.letters), inbox.connections) == (2, 2)
+        await mailer.aclose()
+
+
+async def test_a_connection_that_does_not_answer_any_more_is_replaced(bench: Bench) -> None:
+    came = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal came
+        came += 1
+        await up_to(reader, writer, b"DATA")
+        writer.write(b"354 go on\r\n")
+        await reader.readuntil(b"\r\n.\r\n")
+        writer.write(b"250 taken\r\n")
+        # Neither an answer nor a farewell from here on, as from behind a firewall that forgets.
+        while await reader.read(1000):
+            pass
+
+    async with scripted(talk) as port:
+        mailer = bench.mailer(port)
+        for campaign_id in ("a", "b"):
+            await bench.hear(bench.event(campaign_id))
+            await mailer.step()
+        await mailer.aclose()
+    assert came == 2
+    assert [state for _, state in await bench.states()] == ["sent", "sent"]
+
+
+async def test_a_connection_is_not_kept_for_long_where_nothing_is_sent(bench: Bench) -> None:
+    inbox = Inbox()
+    async with mail_server(inbox) as port:
+        mailer = bench.mailer(port)
+        mailer._line._keep_s = 0.0
+        await bench.hear(bench.event("a"))
+        await mailer.step()
+        await mailer.step()
+        await bench.hear(bench.event("b"))
+        await mailer.step()
+        assert (len(inbox.letters), inbox.connections) == (2, 2)
+        await mailer.aclose()
+
+
+async def test_what_was_half_offered_does_not_reach_the_next_recipient(bench: Bench) -> None:
+    inbox = Inbox({"RCPT": ["250 OK", "550 no such user"]})
+    async with mail_server(inbox) as port:
+        mailer = bench.mailer(port)
+        for campaign_id in ("a", "b", "c"):
+            await bench.hear(bench.event(campaign_id))
+            await mailer.step()
+        await mailer.aclose()
+    assert [letter.rcpt_tos for letter in inbox.letters] == [["ada@example.org"]] * 2
+    assert inbox.connections == 1
+    assert [state for _, state in await bench.states()] == ["sent", "refused", "sent"]
+
+
+# --- whose fault it is ---------------------------------------------------------------------------
+
+
+async def talked_to(bench: Bench, greeting: bytes, answers: dict[bytes, bytes]) -> None:
+    """One try with a server that answers so, and yes to everything else."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting + b"\r\n")
+        while line := await reader.readline():
+            writer.write(answers.get(line[:4].strip().upper(), b"250 yes") + b"\r\n")
+
+    async with scripted(talk) as port:
+        mailer = bench.mailer(port)
+        await mailer.step()
+        await mailer.aclose()
+
+
+@pytest.mark.parametrize("greeting", [b"554 not you", b"421 too many of you", b"nonsense"])
+async def test_a_server_that_will_not_talk_to_us_is_no_letters_fault(
+    bench: Bench, greeting: bytes
+) -> None:
+    await bench.hear(bench.event())
+    await talked_to(bench, greeting, {})
+    assert await bench.states() == [("spring", "due")]
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "state"),
+    [
+        (b"MAIL", b"550 not this sender", "due"),
+        (b"MAIL", b"530 log in first", "due"),
+        (b"MAIL", b"421 closing", "due"),
+        (b"RCPT", b"530 log in first", "due"),
+        (b"RCPT", b"421 closing", "due"),
+        (b"RCPT", b"553 bad address", "refused"),
+        (b"DATA", b"421 closing", "due"),
+        (b"DATA", b"554 no valid recipients", "refused"),
+    ],
+)
+async def test_a_refusal_ends_a_letter_only_where_it_is_about_the_letter(
+    bench: Bench, command: bytes, answer: bytes, state: str
+) -> None:
+    await bench.hear(bench.event())
+    await talked_to(bench, b"220 hello", {command: answer})
+    assert await bench.states() == [("spring", state)]

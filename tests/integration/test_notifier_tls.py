@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from services.notifier.domain import Taken
 from services.notifier.letters import Letter
-from services.notifier.smtp import MailServer, Unreachable
+from services.notifier.smtp import Line, MailServer, Unreachable
 
 LETTER = Letter("s@example.com", "ada@example.org", b"Subject: hello\r\n\r\nhello\r\n")
 
@@ -128,7 +128,10 @@ def _free_port() -> int:
         return port
 
 
-def server(port: int, tls: Literal["starttls", "tls"], password: str = "secret") -> MailServer:
+Encryption = Literal["none", "starttls", "tls"]
+
+
+def server(port: int, tls: Encryption, password: str = "secret") -> MailServer:
     return MailServer(
         "127.0.0.1", port, tls, "sluice", SecretStr(password), "example.com", timeout_s=5
     )
@@ -141,12 +144,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiri
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
 async def test_letters_go_encrypted_and_with_our_name(certificate: Path, tls: Any) -> None:
     inbox = Inbox()
-    async with (
-        mail_server(inbox, certificate, tls) as port,
-        server(port, tls).conversation() as conversation,
-    ):
+    async with mail_server(inbox, certificate, tls) as port:
+        conversation = await server(port, tls).connect()
         assert await conversation.offer(LETTER) is None
         assert isinstance(await conversation.hand_over(LETTER), Taken)
+        await conversation.leave()
     assert len(inbox.letters) == 1
 
 
@@ -157,16 +159,43 @@ async def test_a_server_that_nobody_vouches_for_gets_nothing(
     monkeypatch.delenv("SSL_CERT_FILE")
     async with mail_server(Inbox(), certificate, tls) as port:
         with pytest.raises(Unreachable):
-            async with server(port, tls).conversation():
-                pass
+            await server(port, tls).connect()
 
 
+@pytest.mark.parametrize("tls", ["starttls", "tls"])
 async def test_a_wrong_password_is_for_the_operator_to_mend_and_is_not_told(
-    certificate: Path,
+    certificate: Path, tls: Any
 ) -> None:
-    async with mail_server(Inbox(), certificate, "starttls") as port:
+    async with mail_server(Inbox(), certificate, tls) as port:
         with pytest.raises(Unreachable) as caught:
-            async with server(port, "starttls", "wrong-one").conversation():
-                pass
+            await server(port, tls, "wrong-one").connect()
     assert "535" in str(caught.value)
     assert "wrong-one" not in str(caught.value)
+
+
+async def test_a_log_in_that_a_server_does_not_offer_is_for_the_operator_to_mend() -> None:
+    controller = Controller(Inbox(), hostname="127.0.0.1", port=_free_port())
+    await asyncio.to_thread(controller.start)
+    try:
+        ways: list[Encryption] = ["none", "starttls", "tls"]
+        for tls in ways:
+            with pytest.raises(Unreachable):
+                await server(controller.port, tls).connect()
+    finally:
+        await asyncio.to_thread(controller.stop)
+
+
+@pytest.mark.parametrize("tls", ["starttls", "tls"])
+async def test_an_encrypted_connection_is_kept_and_used_again(certificate: Path, tls: Any) -> None:
+    inbox = Inbox()
+    async with mail_server(inbox, certificate, tls) as port:
+        line = Line(server(port, tls))
+        first = await line.take()
+        await line.give_back(first)
+        again = await line.take()
+        assert again is first
+        assert await again.offer(LETTER) is None
+        assert isinstance(await again.hand_over(LETTER), Taken)
+        await line.give_back(again)
+        await line.aclose()
+    assert len(inbox.letters) == 1

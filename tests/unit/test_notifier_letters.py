@@ -1,206 +1,218 @@
-"""E-mails as they are written, and what becomes of a delivery."""
+"""E-mails as they are written: their words, and what makes them e-mails."""
 
 from datetime import UTC, datetime, timedelta
-from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import default
-from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.notifier.domain import (
-    NEWS_FOR_S,
-    Delivery,
-    NotTaken,
-    Refused,
-    Taken,
-    Unclear,
-    abandoned,
-    followed,
-    notice_of,
+from services.notifier.domain import Campaign, Delivery
+from services.notifier.letters import Unaddressable, Writer
+from services.notifier.samples import (
+    CAMPAIGN,
+    NEARBY,
+    NOW,
+    at_risk,
+    carriers,
+    failed,
+    held,
+    provisioned,
+    sample,
 )
-from services.notifier.letters import Unaddressable, Writer, duration, one_line, readable
-from shared.events import Carriers, CarrierState, NumberProvisioned, Person
+from shared.events import Person
 from shared.rules.hours import Window
-
-NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
-YES = CarrierState(state="confirmed", at=NOW)
-
-
-def provisioned(**changes: Any) -> NumberProvisioned:
-    told: dict[str, Any] = {
-        "org_id": "acme",
-        "campaign_id": "spring",
-        "name": "Spring drive",
-        "number": "+12125550123",
-        "outcome": "complete",
-        "carriers": Carriers(att=YES, tmobile=YES, verizon=YES),
-        "launched_by": Person(name="Ada Lovelace", email="ada@example.org"),
-        "window": Window(NOW + timedelta(days=1), NOW + timedelta(days=3)),
-        "took_s": 41.2,
-    }
-    return NumberProvisioned(**{**told, **changes})
-
-
-def delivery_of(**changes: Any) -> Delivery:
-    return delivery_at(NOW, **changes)
-
-
-def delivery_at(now: datetime, **changes: Any) -> Delivery:
-    event = provisioned(**changes)
-    return Delivery(notice_of(event, now), event.launched_by.email, "due", now, now)
-
-
-def letter(mail_from: str = "Sluice <sluice@example.com>", **changes: Any) -> EmailMessage:
-    content = Writer(mail_from).write(delivery_of(**changes)).content
-    message = message_from_bytes(content, policy=default)
-    assert isinstance(message, EmailMessage)
-    return message
+from tests.letters_read import EVERY_TURN, WRITER, Page, named, part, read, text_of
 
 
 def test_a_complete_number_is_told_with_what_the_admin_wants_to_know() -> None:
-    message = letter()
+    message = read(sample(provisioned()))
     assert message["Subject"] == "Provisioning Complete: Spring drive"
     assert message["To"] == "Ada Lovelace <ada@example.org>"
     assert message["From"] == "Sluice <sluice@example.com>"
-    text = message.get_content()
-    assert "(212) 555-0123" in text
-    assert "41 seconds" in text
-    assert "from Wednesday, January 2, 2030, 12:00 UTC" in text
+    text = text_of(sample(provisioned()))
+    assert "is ready to go: AT&T, T-Mobile and Verizon have confirmed it" in text
+    assert "Number: (212) 555-0123" in text
+    assert "It took: 41 seconds" in text
+    assert "Sending opens: Wednesday, January 2, 2030 at 10:00 AM EST" in text
+    assert "Sending closes: Friday, January 4, 2030 at 9:00 PM EST" in text
+    assert "Open hours: 9:00 AM to 9:00 PM" in text
+    assert "https://sluice.example.com/acme/campaigns/spring" in text
     assert "Please note" not in text
+    assert "failed" not in text
 
 
 def test_a_number_from_another_area_code_is_explained() -> None:
-    message = letter(reason="Sold out in area code 212: the number is from 646.")
-    text = " ".join(message.get_content().split())
+    text = text_of(sample(provisioned(reason=NEARBY)))
     assert "Please note: Sold out in area code 212: the number is from 646." in text
 
 
+def test_completion_after_a_failure_says_that_it_had_failed_before() -> None:
+    delivery = sample(provisioned(after_failure=True, took_s=11_120))
+    assert read(delivery)["Subject"] == "Provisioning Complete: Spring drive"
+    text = text_of(delivery)
+    assert "had failed before, and is complete now" in text
+    assert "You need not clone the campaign any more." in text
+    assert "It took: 3 hours 5 minutes" in text
+
+
 def test_a_failure_says_which_carriers_and_what_to_do() -> None:
-    no = CarrierState(state="refused", at=NOW, reason="not on this use case")
-    silent = CarrierState(state="pending", at=NOW)
-    message = letter(
-        outcome="failed",
-        carriers=Carriers(att=YES, tmobile=no, verizon=silent),
-        reason="Refused by T-Mobile: not on this use case",
-    )
-    assert message["Subject"] == "Provisioning Failed: Spring drive"
-    text = " ".join(message.get_content().split())
-    assert "AT&T confirmed T-Mobile refused Verizon has not answered" in text
-    assert "Reason: Refused by T-Mobile: not on this use case" in text
-    assert "clone the campaign, and archive this" in text
+    delivery = sample(failed())
+    assert read(delivery)["Subject"] == "Provisioning Failed: Spring drive"
+    text = text_of(delivery)
+    assert "could not be provisioned with all of the carriers" in text
+    assert "delivered at lower-than-normal rates" in text
+    assert "AT&T: confirmed T-Mobile: refused Verizon: has not answered" in text
+    assert "Reason: Refused by T-Mobile: too many numbers on the campaign" in text
+    assert "clone this campaign" in text
+    assert "archive this" in text
     assert "over 49 numbers" in text
+    assert "Should all of the carriers confirm this number later" in text
 
 
-def test_no_line_of_a_usual_letter_has_to_be_broken_for_the_mail() -> None:
-    reason = "Refused by T-Mobile: too many numbers on the campaign without a number pool."
-    for message in (letter(reason=reason), letter(outcome="failed", reason=reason)):
-        assert message["Content-Transfer-Encoding"] == "7bit"
-        assert max(map(len, message.get_content().splitlines())) <= 76
+def test_each_refusing_carrier_has_its_reason_said_once() -> None:
+    told = carriers("refused", "refused", "confirmed")
+    other = told.att.model_copy(update={"reason": "AT&T: not on this use case"})
+    text = text_of(sample(failed(carriers=told.model_copy(update={"att": other}))))
+    assert "AT&T: refused: not on this use case" in text
+    assert text.count("too many numbers on the campaign") == 1
 
 
 def test_a_failure_without_a_number_says_so() -> None:
-    text = letter(outcome="failed", number=None, reason="Nothing for sale.").get_content()
-    assert "none was bought" in text
+    text = text_of(sample(failed(number=None, reason="Nothing for sale.")))
+    assert "no message can be sent from it" in text
+    assert "Number: none was bought" in text
+    assert "Reason: Nothing for sale." in text
+    assert "Verizon: " not in text
 
 
+def test_a_window_at_risk_says_how_many_will_fail_and_which_end_date_saves_them() -> None:
+    delivery = sample(at_risk())
+    assert read(delivery)["Subject"] == "Sending Window at Risk: Spring drive"
+    text = text_of(delivery)
+    assert "1,240 initial messages of your campaign will still be waiting" in text
+    assert 'marked "sending failed"' in text
+    assert "Safe end date: Saturday, January 5, 2030 at 9:00 PM EST" in text
+    assert "move its end date to Saturday, January 5, 2030 at 9:00 PM EST or later" in text
+
+
+def test_a_window_that_no_end_date_saves_says_so() -> None:
+    text = text_of(sample(at_risk(failing=1, safe_end_at=None)))
+    assert "1 initial message of your campaign" in text
+    assert "No end date within the next 60 days would save them all." in text
+
+
+def test_an_end_date_that_saves_them_is_never_said_too_early() -> None:
+    end = datetime(2030, 1, 5, 20, 59, 0, 1, tzinfo=UTC)
+    assert "January 5, 2030 at 4:00 PM EST" in text_of(sample(at_risk(safe_end_at=end)))
+    whole = end.replace(microsecond=0)
+    assert "January 5, 2030 at 3:59 PM EST" in text_of(sample(at_risk(safe_end_at=whole)))
+
+
+def test_a_hold_says_which_carrier_why_and_what_to_do() -> None:
+    delivery = sample(held(state="refused", reason="the carrier has refused the number"))
+    assert read(delivery)["Subject"] == "Messages to T-Mobile on Hold: Spring drive"
+    text = text_of(delivery)
+    assert "T-Mobile has refused the phone number of your campaign" in text
+    assert "Reason: The carrier has refused the number (code 40010)" in text
+    assert "Since: Tuesday, January 1, 2030 at 7:00 AM EST" in text
+    assert "clone this campaign: the new one gets a number of its own" in text
+    assert "over 49 numbers" in text
+
+
+def test_a_hold_until_the_confirmation_asks_for_nothing() -> None:
+    text = text_of(sample(held()))
+    assert "has not confirmed the phone number of your campaign yet" in text
+    assert "go out by themselves as soon as it does" in text
+    assert "You need not do anything" in text
+    assert "clone" not in text
+
+
+def test_a_hold_by_a_smaller_carrier_is_told_without_a_name() -> None:
+    delivery = sample(held(carrier="other", code=None))
+    assert read(delivery)["Subject"] == "Messages to smaller carriers on Hold: Spring drive"
+    assert "A carrier other than AT&T, T-Mobile and Verizon" in text_of(delivery)
+
+
+def test_times_are_in_utc_where_the_campaigns_zone_is_not_known_yet() -> None:
+    text = text_of(sample(provisioned(), Campaign()))
+    assert "Sending opens: Wednesday, January 2, 2030 at 3:00 PM UTC" in text
+    assert "Open hours" not in text
+
+
+def test_a_letter_tells_the_window_as_it_was_edited_last() -> None:
+    edited = Window(NOW + timedelta(days=10), NOW + timedelta(days=11))
+    text = text_of(sample(provisioned(), Campaign(window=edited, hours=CAMPAIGN.hours)))
+    assert "Sending opens: Friday, January 11, 2030 at 7:00 AM EST" in text
+    assert "Sending closes: Saturday, January 12, 2030 at 7:00 AM EST" in text
+
+
+def test_a_risk_is_told_of_the_window_that_it_was_forecast_for() -> None:
+    edited = Window(NOW + timedelta(days=10), NOW + timedelta(days=11))
+    text = text_of(sample(at_risk(), Campaign(window=edited, hours=CAMPAIGN.hours)))
+    assert "Sending closes: Friday, January 4, 2030 at 9:00 PM EST" in text
+
+
+def test_without_an_address_of_campaigns_there_is_no_link() -> None:
+    message = read(sample(provisioned()), Writer("sluice@example.com"))
+    assert "Open the campaign" not in part(message, "plain")
+    assert not [tag for tag, _ in Page(part(message, "html")).tags if tag == "a"]
+
+
+# --- as e-mails ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("delivery", EVERY_TURN, ids=named)
+def test_no_line_of_a_letters_text_has_to_be_broken_for_the_mail(delivery: Delivery) -> None:
+    message = read(delivery)
+    text = message.get_body(("plain",))
+    assert text is not None
+    assert text["Content-Transfer-Encoding"] == "7bit"
+    assert max(map(len, part(message, "plain").splitlines())) <= 76
+
+
+@settings(max_examples=50)
 @given(st.text(min_size=1, max_size=200).filter(lambda text: "\x00" not in text))
 def test_no_name_can_add_a_header_or_a_line(name: str) -> None:
     try:
-        person = Person(name=f"{name}\r\nBcc: eve@example.org", email="ada@example.org")
-        message = letter(name=f"{name}\nBcc: eve@example.org"[:200], launched_by=person)
+        person = Person(name=f"{name}\r\nBcc: eve@example.org"[:200], email="ada@example.org")
+        message = read(
+            sample(provisioned(name=f"{name}\nBcc: eve@example.org"[-200:], launched_by=person))
+        )
     except UnicodeEncodeError:
         return  # lone surrogates never get past an event's JSON
     assert message["Bcc"] is None
     assert {key.lower() for key in message} == {
         "from", "to", "subject", "date", "message-id", "auto-submitted", "mime-version",
-        "content-type", "content-transfer-encoding",
+        "content-type",
     }  # fmt: skip
-    assert not any(line.startswith("Bcc:") for line in message.get_content().splitlines())
+    lines = part(message, "plain").splitlines() + part(message, "html").splitlines()
+    assert not any(line.startswith("Bcc:") for line in lines)
 
 
 def test_the_message_id_is_the_same_whenever_a_notice_is_written() -> None:
-    again = delivery_at(NOW + timedelta(hours=1), took_s=50)
-    writer = Writer("sluice@example.com")
-    first, second = writer.write(delivery_of()).content, writer.write(again).content
-    ids = [message_from_bytes(content)["Message-ID"] for content in (first, second)]
+    ids = [
+        read(sample(event))["Message-ID"]
+        for event in (provisioned(), provisioned(took_s=50), failed())
+    ]
     assert ids[0] == ids[1]
     assert ids[0].endswith("@example.com>")
-    failed = writer.write(delivery_of(outcome="failed", reason="no"))
-    assert message_from_bytes(failed.content)["Message-ID"] != ids[0]
+    assert ids[2] != ids[0]
 
 
 def test_every_letter_is_seven_bit() -> None:
-    writer = Writer("sluice@example.com")
     person = Person(name="Ada Łovelace 🚀", email="ada@exämple.org")
-    written = writer.write(delivery_of(name="Frühling — 春", launched_by=person))
+    delivery = sample(provisioned(name="Frühling — 春", launched_by=person))
+    delivery = Delivery(delivery.notice, person.email, "due", NOW, NOW)
+    written = WRITER.write(delivery)
     assert written.content.isascii()
     assert written.recipient.isascii()
-    message = message_from_bytes(written.content, policy=default)
+    message = read(delivery)
     assert message["Subject"] == "Provisioning Complete: Frühling — 春"
+    assert "Frühling — 春" in part(message, "html")
+    assert "Frühling — 春" in part(message, "plain")
 
 
 def test_an_address_that_no_header_can_carry_is_refused() -> None:
+    notice = sample(provisioned()).notice
     with pytest.raises(Unaddressable):
-        letter(launched_by=Person(name="Ada", email="ädä@example.org"))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "less than a second"),
-        (1, "1 second"),
-        (41.2, "41 seconds"),
-        (59.9, "1 minute"),
-        (61, "1 minute 1 second"),
-        (3600, "1 hour"),
-        (3605, "1 hour"),
-        (7500, "2 hours 5 minutes"),
-        (97_200, "1 day 3 hours"),
-        (259_200, "3 days"),
-    ],
-)
-def test_durations_are_said_in_words(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
-
-
-def test_numbers_are_written_as_people_write_them() -> None:
-    assert readable("+12125550123") == "(212) 555-0123"
-    assert readable("+442071838750") == "+442071838750"
-
-
-def test_control_characters_become_spaces() -> None:
-    assert one_line(" a\r\nb\tc\x85d\u2028e\x7f ") == "a b c d e"
-
-
-def test_what_surely_was_not_taken_is_tried_again_ever_more_rarely() -> None:
-    delivery, waits = delivery_of(), []
-    for _ in range(12):
-        delivery = followed(delivery, NotTaken("451 later"), NOW, 0.999)
-        assert delivery.state == "due"
-        assert delivery.due_at is not None
-        waits.append((delivery.due_at - NOW).total_seconds())
-    assert waits == sorted(waits)
-    assert waits[0] <= 2
-    assert 290 < waits[-1] <= 300
-
-
-def test_a_notice_that_is_no_news_any_more_is_given_up() -> None:
-    late = NOW + timedelta(seconds=NEWS_FOR_S)
-    assert followed(delivery_of(), NotTaken("away"), late, 0.5).state == "expired"
-
-
-@pytest.mark.parametrize(
-    ("outcome", "state"),
-    [(Taken("250 ok"), "sent"), (Refused("550 no"), "refused"), (Unclear("lost"), "unclear")],
-)
-def test_a_clear_or_a_lost_answer_ends_a_delivery(outcome: Any, state: str) -> None:
-    delivery = followed(delivery_of(), outcome, NOW, 0.5)
-    assert delivery.state == state
-    assert delivery.due_at is None
-
-
-def test_a_delivery_whose_worker_died_while_sending_is_unclear() -> None:
-    assert abandoned(delivery_of(), NOW).state == "unclear"
+        WRITER.write(Delivery(notice, "ädä@example.org", "due", NOW, NOW))
