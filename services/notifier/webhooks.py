@@ -11,8 +11,8 @@ from typing import Any, Self
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from services.notifier.addresses import Unpostable, closed, postable
 from services.notifier.posts import Answer, NoAnswer
+from shared.rules.addresses import Unpostable, closed, postable
 
 # Standard Webhooks' advice is 15 to 30 s for all of it.
 CONNECT_S, TOTAL_S = 5.0, 15.0

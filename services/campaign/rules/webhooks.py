@@ -1,9 +1,9 @@
 """Where an organization's webhooks may go, as far as the address itself says."""
 
 from ipaddress import ip_address
-from urllib.parse import SplitResult, urlsplit
 
 from services.campaign.domain import Refused
+from shared.rules.addresses import Unpostable, closed, postable
 
 
 def check_address(url: str, *, private_allowed: bool) -> None:
@@ -12,37 +12,25 @@ def check_address(url: str, *, private_allowed: bool) -> None:
     To be told at once, no more: where a host's name leads, the notifier looks each time it
     connects.
     """
-    parts = _parts(url)
-    if parts.username is not None or parts.password is not None:
-        raise _refused("must not hold a user or a password: webhooks are known by their signature")
-    if private_allowed:
-        return
-    if parts.scheme != "https":
-        raise _refused("must begin with https://")
-    if _is_private(parts.hostname or ""):
-        raise _refused("must be an address of the open internet, not of a private network")
-
-
-def _parts(url: str) -> SplitResult:
     try:
-        parts = urlsplit(url)
-        # Reading the port is what checks it.
-        if parts.hostname and parts.port != 0:
-            return parts
-    except ValueError:
-        pass
-    raise _refused("must name a host, and a port if it is not the usual one")
+        host = postable(url, private_allowed=private_allowed).raw_host or ""
+    except Unpostable as error:
+        raise _refused(str(error)) from None
+    why = None if private_allowed else _closed_by_name(host)
+    if why is not None:
+        raise _refused(why)
 
 
-def _is_private(host: str) -> bool:
+def _closed_by_name(host: str) -> str | None:
     name = host.rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
-        return True
+        return f"{host} is not of the open internet (loopback)"
     try:
-        address = ip_address(name)
+        ip_address(name)
     except ValueError:
-        return False
-    return not address.is_global or address.is_multicast
+        # A name, which may lead anywhere.
+        return None
+    return closed(name)
 
 
 def _refused(reason: str) -> Refused:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.addresses import Unpostable, closed, postable
+from shared.rules.addresses import Unpostable, closed, postable
 
 OPEN = ["1.1.1.1", "8.8.8.8", "100.63.255.255", "100.128.0.0", "172.15.0.1", "172.32.0.1",
     "192.169.0.1", "198.20.0.1", "223.255.255.255", "2606:4700::1111", "2a00:1450::8a",
