@@ -43,10 +43,12 @@ class Narrator:
         self._line(Text(text, style="dim"), clock="")
 
     def mail(self, mail: EmailMessage) -> None:
-        """An e-mail as it arrived."""
+        """An e-mail as it arrived: its text part."""
+        text = mail.get_body(("plain",))
+        words = "" if text is None else text.get_content().strip()
         head = f"From: {mail['From']}\nTo: {mail['To']}\nSubject: {mail['Subject']}"
         self.show(Rule("an e-mail has arrived", style="dim"))
-        self.show(Text(f"{head}\n\n{mail.get_content().strip()}"))
+        self.show(Text(f"{head}\n\n{words}"))
         self.show(Rule(style="dim"))
 
     def show(self, picture: RenderableType) -> None:

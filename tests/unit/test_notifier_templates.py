@@ -1,5 +1,8 @@
 """Templates that an operator puts in place of ours."""
 
+import os
+import subprocess
+import sys
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -10,6 +13,7 @@ import pytest
 from services.notifier.letters import FILES, TEMPLATES, BadTemplate, Writer
 from services.notifier.samples import failed, provisioned, sample, samples
 
+ROOT = Path(__file__).parents[2]
 OWN = """
 {% set colour = "green" %}
 {% set title = "Ready" %}
@@ -102,6 +106,49 @@ def test_a_broken_template_is_named_with_file_and_line(
         Writer("s@example.com", folder=tmp_path).check(samples())
     for word in [name, *words]:
         assert word in str(caught.value)
+
+
+def test_a_broken_template_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "campaign_held.jinja").write_text(OWN)
+    ended = start(SLUICE_TEMPLATES=str(tmp_path))
+    assert ended.returncode != 0
+    assert ended.stderr.startswith("SLUICE_TEMPLATES: ")
+    assert "campaign_held.jinja, line 4: 'number' is undefined" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "words"),
+    [
+        ("SLUICE_TEMPLATES", "nowhere/at/all", "does not point to a directory"),
+        ("SLUICE_CAMPAIGN_LINK", "javascript:alert(1)", "must begin with http"),
+        ("SLUICE_CAMPAIGN_LINK", "https://example.org/{campaign}", "and nothing else"),
+        ("SLUICE_CAMPAIGN_LINK", "https://example.org/{org_id!r}", "and nothing else"),
+    ],
+)
+def test_a_setting_that_no_letter_could_use_stops_the_start(
+    setting: str, value: str, words: str
+) -> None:
+    ended = start(**{setting: value})
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"{setting}: ")
+    assert words in ended.stderr
+
+
+def start(**settings: str) -> subprocess.CompletedProcess[str]:
+    """The notifier, as far as it comes without servers."""
+    servers = {
+        "SLUICE_DATABASE_URL": "postgresql://sluice@127.0.0.1:1/sluice",
+        "SLUICE_AMQP_URL": "amqp://127.0.0.1:1/",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "services.notifier"],
+        env={"PATH": os.environ["PATH"], **servers, **settings},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
 
 
 def test_a_template_that_is_edited_while_we_run_counts_from_the_next_start(
