@@ -77,6 +77,8 @@ def _line(row: Record) -> dict[str, Any]:
 
 def masked(channel: str, address: str) -> str:
     """An address without what is nobody's business: most of a name; a path, which may be secret."""
+    if not address:
+        return "none"
     if channel == "webhook":
         parts = urlsplit(address)
         return f"{parts.scheme}://{parts.hostname or ''}/..."

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 from standardwebhooks import WebhookVerificationError
 
+from services.notifier.page import NoticePage
 from services.notifier.poster import HANDS_EACH, LEASE_S, Poster
 from services.notifier.webhooks import Webhooks
 from shared.migrate import migrate
@@ -218,3 +220,22 @@ async def test_the_address_is_in_no_log(bench: Bench, capfd: pytest.CaptureFixtu
     assert "webhook" in printed.out + printed.err
     assert "secret" not in printed.out + printed.err
     assert "secret" not in json.dumps(await bench.posts())
+
+
+async def test_each_post_is_shown_with_what_came_of_its_last_try(bench: Bench) -> None:
+    async def shown(state: str) -> list[tuple[str, str, int, str]]:
+        request = make_mocked_request("GET", f"/notices?state={state}&org_id={bench.org_id}")
+        answer = await NoticePage(bench.database).show(request)
+        lines = json.loads(answer.text or "")["notices"]
+        return [(one["channel"], one["address"], one["tries"], one["error"]) for one in lines]
+
+    async with receiver(500) as theirs:
+        await bench.hear(bench.settings(theirs.url), bench.digest())
+        await bench.post()
+        host = "http://127.0.0.1/..."
+        assert await shown("due") == [("webhook", host, 1, "answered 500")]
+        bench.clock.advance(5)
+        await bench.post()
+        assert await shown("sent") == [("webhook", host, 1, "answered 200")]
+        await bench.hear(bench.settings(None, 2))
+        assert await shown("sent") == [("webhook", "none", 1, "answered 200")]

@@ -103,3 +103,4 @@ def test_addresses_are_shown_partly() -> None:
     assert masked("webhook", "https://u:p@hooks.example.org:8443/secret?k=1") == (
         "https://hooks.example.org/..."
     )
+    assert masked("webhook", "") == "none"

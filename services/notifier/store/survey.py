@@ -20,8 +20,10 @@ async def deliveries(
     """Deliveries that are in these states since then or later, those that changed last first."""
     return await sql.fetch(
         """
-        SELECT shown.org_id, campaign_id, kind, created_at, channel, address, shown.state,
-            state_since, tries, error, due_at, lease IS NOT NULL AS being_done
+        SELECT shown.org_id, campaign_id, kind, created_at, channel,
+            -- A post has no address of its own: it goes where the organization has it by then.
+            CASE channel WHEN 'webhook' THEN coalesce(wish.url, '') ELSE address END AS address,
+            shown.state, state_since, tries, error, due_at, lease IS NOT NULL AS being_done
         FROM unnest($1::text[], $2::timestamptz[]) AS wanted (state, since)
         CROSS JOIN LATERAL (
             -- Along the index, state by state: what has ended well is most by far.
@@ -31,6 +33,7 @@ async def deliveries(
               AND ($3::text IS NULL OR org_id = $3)
               AND ($4::text IS NULL OR campaign_id = $4)
             ORDER BY state_since DESC LIMIT $5) AS shown
+        LEFT JOIN webhook_settings AS wish USING (org_id)
         ORDER BY state_since DESC, shown.org_id, notice_id, channel, address LIMIT $5
         """,
         list(since),
