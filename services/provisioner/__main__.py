@@ -2,6 +2,7 @@
 
 import aiohttp
 
+from services.provisioner.api import Webhooks
 from services.provisioner.handlers import HANDLERS
 from services.provisioner.page import DifferencePage, OrderPage
 from services.provisioner.providers.telnyx import Telnyx
@@ -12,6 +13,7 @@ from services.provisioner.settings import Settings
 from services.provisioner.worker import Provisioner
 from shared.runtime import Runtime, run
 from shared.settings import from_environment
+from shared.signatures import TelnyxSignatures
 
 LANES = 8
 """Steps that run at once: a provider that is slow for some orders does not hold up the others. What
@@ -60,6 +62,10 @@ def main() -> None:
         runtime.work("release", releaser.step, idle_s=0.5)
         runtime.work("reconcile", reconciler.step, idle_s=5)
         runtime.work("show", reconciler.show, idle_s=15)
+        if settings.telnyx_public_key is not None:
+            webhooks = Webhooks(runtime.database, TelnyxSignatures(settings.telnyx_public_key))
+            runtime.work("webhooks", webhooks.gather.step, idle_s=0.5, wake=webhooks.gather.wake)
+            runtime.serve(webhooks.app())
         runtime.page("/orders", OrderPage(runtime.database).show)
         runtime.page("/differences", DifferencePage(runtime.database).show)
 

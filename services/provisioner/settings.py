@@ -13,6 +13,11 @@ class Settings(CommonSettings):
         HttpUrl("https://api.telnyx.com/v2"), description="base of the provider's API"
     )
     telnyx_api_key: SecretStr = Field(description="its bearer token")
+    telnyx_public_key: str | None = Field(
+        None,
+        description="its webhooks' Ed25519 public key, base64; without it carriers' words are "
+        "asked for, and no webhook is taken",
+    )
     telnyx_timeout_s: float = Field(15, gt=0, description="for one call to it, seconds")
     telnyx_profile_id: str | None = Field(
         None, description="messaging profile for numbers of use cases that name none"
