@@ -146,6 +146,8 @@ class Telnyx:
         query = [
             ("filter[country_code]", "US"),
             ("filter[phone_number_type]", "local"),
+            # As in Telnyx's guide to the plain API. Its SDKs join them by a comma, of which users
+            # have reported that nothing is found.
             ("filter[features][]", "sms"),
             ("filter[features][]", "mms"),
             # What it takes for near may be of another state.
