@@ -14,6 +14,7 @@ from typing import Literal, get_args
 from services.provisioner.domain import CARRIER_NAMES, CARRIERS, Carrier, CarrierFact
 from services.provisioner.listed import ListedAttachment, ListedNumber
 from services.provisioner.release import Step
+from services.provisioner.words import rank
 from shared.events import CarrierState
 
 Kind = Literal[
@@ -53,8 +54,10 @@ class Ours:
     """Something is under way: the number is due, or an order on it has not ended."""
     was_confirmed: bool
     """All carriers have confirmed it since it was put on its use case."""
-    lacking: Mapping[Carrier, CarrierState]
-    """Of the campaigns on it whose provisioning failed: the carriers that have not confirmed."""
+    on_since: datetime
+    """When it came on its use case: what carriers said before that is of no account."""
+    words: Sequence[tuple[Carrier, CarrierState]]
+    """Of the campaigns on it that wait for no carrier any more: what they know of each."""
     provider_campaign_id: str | None
     messaging_profile_id: str | None
 
@@ -213,13 +216,14 @@ def _of_words(ours: Ours, attachment: ListedAttachment, wanted: str) -> Differen
 def _news(
     ours: Ours, attachment: ListedAttachment, wanted: str, carrier: Carrier
 ) -> CarrierFact | None:
-    state, known = attachment.said.states.get(carrier, "pending"), ours.lacking.get(carrier)
-    if known is None or state == "pending":
+    state, at = attachment.said.states.get(carrier, "pending"), attachment.changed_at
+    if state == "pending" or at < ours.on_since:
         return None
-    if state == known.state or (known.state != "pending" and known.at >= attachment.changed_at):
+    word = CarrierState(state=state, at=at)
+    known = [known for other, known in ours.words if other == carrier and known.state != state]
+    if not any(rank(word) > rank(one) for one in known):
         return None
     reason = attachment.said.reason if state == "refused" else None
-    at = attachment.changed_at
     return CarrierFact(ours.number, carrier, state, at, reason, provider_campaign_id=wanted)
 
 
@@ -249,7 +253,8 @@ def _of_spare(
     said = "It was bought for an order that has another number, or none."
     # Where the provider knows of more purchases than we do, our rows are older than they should be
     # (restored from a backup, say), and nothing is certain.
-    certain = attachment is None and _counted(listed.reference) <= bought_for.purchase
+    named = order_of(listed.reference)
+    certain = attachment is None and named is not None and named[1] <= bought_for.purchase
     return Difference(
         "spare", listed.number, bought_for.org_id, said, "seek" if certain else None,
         order_id=bought_for.order_id, reference=listed.reference,
@@ -269,14 +274,13 @@ def _of_stranger(
     return Difference("stranger on our use case", listed.number, org_id, said)
 
 
-def order_of(reference: str | None) -> str | None:
-    """The order that a reference names, if it may be one of ours; see `Order.reference`."""
-    order_id, dash, purchase = (reference or "").rpartition("-")
-    return order_id if dash and purchase.isdecimal() else None
-
-
-def _counted(reference: str | None) -> int:
-    return int((reference or "").rpartition("-")[2])
+def order_of(reference: str | None) -> tuple[str, int] | None:
+    """The order that a reference names, and which of its purchases, if it may be one of ours; see
+    `Order.reference`."""
+    order_id, _, purchase = (reference or "").rpartition("-")
+    if not order_id or not purchase.isdecimal() or len(purchase) > 9:
+        return None
+    return order_id, int(purchase)
 
 
 def _named(attachment: ListedAttachment) -> str:

@@ -23,7 +23,7 @@ async def ours_after(sql: PoolConnectionProxy, key: Key, most: int) -> list[Ours
         WITH chunk AS (
             SELECT * FROM numbers WHERE (org_id, number) > ($1, $2) AND step <> 'gone'
             ORDER BY org_id, number LIMIT $3)
-        SELECT chunk.org_id, chunk.number, chunk.step, chunk.step_since,
+        SELECT chunk.org_id, chunk.number, chunk.step, chunk.step_since, chunk.on_since,
             greatest(chunk.step_since, chunk.on_since, on_it.stepped_at) AS changed_at,
             chunk.lease IS NOT NULL OR coalesce(on_it.under_way, false) OR EXISTS (
                 -- Launched with it, and it is to be had back first.
@@ -31,7 +31,7 @@ async def ours_after(sql: PoolConnectionProxy, key: Key, most: int) -> list[Ours
                     AND orders.launched_number = chunk.number
                     AND orders.step NOT IN ('complete', 'failed')) AS is_busy,
             coalesce(on_it.was_confirmed, false) AS was_confirmed,
-            lacking.carriers, lacking.states, lacking.times,
+            known.carriers, known.states, known.times,
             use_cases.provider_campaign_id, use_cases.messaging_profile_id
         FROM chunk LEFT JOIN use_cases USING (org_id, use_case_id)
         CROSS JOIN LATERAL (
@@ -43,13 +43,10 @@ async def ours_after(sql: PoolConnectionProxy, key: Key, most: int) -> list[Ours
         CROSS JOIN LATERAL (
             SELECT array_agg(carrier) AS carriers, array_agg(state) AS states,
                 array_agg(at) AS times
-            FROM (
-                SELECT DISTINCT ON (carrier) carrier, known.state, known.at
-                FROM orders JOIN confirmations AS known USING (org_id, order_id)
-                WHERE orders.org_id = chunk.org_id AND orders.number = chunk.number
-                    AND orders.purchased_at IS NOT NULL AND orders.archived_at IS NULL
-                    AND orders.step = 'failed' AND known.state <> 'confirmed'
-                ORDER BY carrier, known.state = 'pending' DESC, known.at) AS one) AS lacking
+            FROM orders JOIN confirmations USING (org_id, order_id)
+            WHERE orders.org_id = chunk.org_id AND orders.number = chunk.number
+                AND orders.purchased_at IS NOT NULL AND orders.archived_at IS NULL
+                AND orders.step IN ('complete', 'failed')) AS known
         ORDER BY chunk.org_id, chunk.number
         """,
         *key,
@@ -68,7 +65,8 @@ def _ours(row: Record) -> Ours:
         changed_at=row["changed_at"],
         is_busy=row["is_busy"],
         was_confirmed=row["was_confirmed"],
-        lacking={carrier: CarrierState(state=state, at=at) for carrier, state, at in words},
+        on_since=row["on_since"],
+        words=[(carrier, CarrierState(state=state, at=at)) for carrier, state, at in words],
         provider_campaign_id=row["provider_campaign_id"],
         messaging_profile_id=row["messaging_profile_id"],
     )
@@ -90,13 +88,14 @@ async def unheld(
     for row in rows:
         gone[row["number"]].append(Gone(row["org_id"], row["step_since"]))
     used = await _used(sql, numbers)
-    orders = await _purchases(sql, {order_of(one.reference) for one in listed} - {None})
+    named = {one.number: order_of(one.reference) for one in listed}
+    orders = await _purchases(sql, {name[0] for name in named.values() if name is not None})
     use_cases = await _use_cases(sql, {name for one in attachments for name in one.campaigns})
     return {
         one.number: Unheld(
             is_used=one.number in used,
             gone=gone[one.number],
-            bought_for=orders.get(order_of(one.reference)),
+            bought_for=orders.get(name[0]) if (name := named[one.number]) is not None else None,
             counted_on=use_cases,
         )
         for one in listed
@@ -118,9 +117,7 @@ async def _used(sql: PoolConnectionProxy, numbers: Sequence[str]) -> set[str]:
     return {row["number"] for row in rows}
 
 
-async def _purchases(
-    sql: PoolConnectionProxy, order_ids: Collection[str | None]
-) -> dict[str | None, Purchase]:
+async def _purchases(sql: PoolConnectionProxy, order_ids: Collection[str]) -> dict[str, Purchase]:
     rows = await sql.fetch(
         """
         SELECT org_id, order_id, purchase, step_since FROM orders
