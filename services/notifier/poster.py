@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import Counter
 
 from services.notifier import posts as rules
+from services.notifier.domain import Delivery
 from services.notifier.posts import GONE, Answer, NoAnswer, Post
 from services.notifier.store import deliveries, posts, wishes
 from services.notifier.webhooks import TOTAL_S, Webhooks
@@ -102,19 +103,28 @@ class Poster:
         if not ours:
             log.warning("result came too late", notice_id=notice.notice_id)
             return
-        WEBHOOKS.labels(notice.kind, after.state).inc()
-        log.info(
-            "webhook",
-            org_id=notice.org_id,
-            campaign_id=notice.campaign_id,
-            kind=notice.kind,
-            state=after.state,
-            tries=after.tries,
-            status=answer.status if isinstance(answer, Answer) else None,
-        )
+        _tell(after, answer.status if isinstance(answer, Answer) else None)
 
 
 async def _end(tx: Transaction, post: Post, now: datetime, lease: str) -> bool:
     """Write down the end of what is not to be posted any more; whether it is so."""
     after = rules.withheld(post, now)
-    return after is not None and await deliveries.put(tx.sql, after, lease)
+    if after is None:
+        return False
+    _tell(after, None)
+    return await deliveries.put(tx.sql, after, lease)
+
+
+def _tell(delivery: Delivery, status: int | None) -> None:
+    """In metrics and logs."""
+    notice = delivery.notice
+    WEBHOOKS.labels(notice.kind, delivery.state).inc()
+    log.info(
+        "webhook",
+        org_id=notice.org_id,
+        campaign_id=notice.campaign_id,
+        kind=notice.kind,
+        state=delivery.state,
+        tries=delivery.tries,
+        status=status,
+    )
