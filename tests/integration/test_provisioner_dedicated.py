@@ -249,3 +249,53 @@ async def test_an_ended_number_that_no_campaign_is_on_goes_back_at_once(
 @pytest.mark.parametrize("arguments", [[], ["acme"], ["acme", "+12125550101", "more"]])
 def test_the_command_says_how_it_is_called(arguments: list[str]) -> None:
     assert "Two arguments" in str(undedicate.main(arguments))
+
+
+async def test_a_number_that_is_confirmed_after_all_is_the_use_cases_again(bench: Bench) -> None:
+    bench.behave(refusals=(Refusal(carrier="att", next=True),))
+    await bench.hear(bench.launch("one", dedicated_number=True))
+    number = str((await bench.outcome("one"))["number"])
+    bench.behave()
+    bench.sandbox.world.registry.speak(bench.sandbox.now(), number, "att", "confirmed")
+
+    async def is_confirmed() -> bool:
+        return [event["outcome"] for event in await bench.told("NumberProvisioned")] == [
+            "failed",
+            "complete",
+        ]
+
+    await bench.work_until(is_confirmed)
+    assert (await bench.number(number))["dedicated"] is True
+    assert await dedicated(bench, "two") == number
+
+
+async def test_archives_and_launches_that_meet_with_faults_in_between_leave_one_number(
+    bench: Bench,
+) -> None:
+    bench.behave(
+        order_delay_s=0.2,
+        answers=(
+            Script(call="order", kind="reset", times=2),
+            Script(call="order_status", kind="http", status=500, times=3),
+            Script(call="attach", kind="reset", times=2),
+        ),
+    )
+
+    async def meet(index: int) -> None:
+        name = f"c{index}"
+        await asyncio.sleep(0.05 * index)
+        await bench.hear(bench.launch(name, dedicated_number=True))
+        if index % 3:
+            await asyncio.sleep(0.07 * (index % 4))
+            await bench.hear(bench.archive(name))
+
+    meetings = asyncio.gather(*(meet(index) for index in range(18)))
+    workers = [*(bench.worker() for _ in range(3)), bench.releaser()]
+    events = await bench.until_settled(*workers, count=18)
+    await meetings
+    assert all(event["archived"] for event in events if event["outcome"] == "failed")
+    await bench.pass_time(0.3)
+    (number,) = bench.bought
+    assert bench.on_use_case == [number]
+    assert {event["number"] for event in events} <= {number, None}
+    assert (await bench.number(number))["dedicated"] is True
