@@ -3,6 +3,7 @@
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -284,6 +285,27 @@ async def test_each_carriers_word_is_read_from_its_own_mapping(
     said = await telnyx.ask_carriers(NUMBER)
     assert said == CarriersSaid({"att": att, "tmobile": tmobile, "verizon": verizon}, reason)
     assert provider.asked[0][:2] == ("GET", f"/v2/10dlc/phone_number_campaigns/{NUMBER}")
+
+
+@pytest.mark.parametrize(
+    ("told", "at"),
+    [
+        ("2026-06-01T12:00:00-07:00", datetime(2026, 6, 1, 19, tzinfo=UTC)),
+        # As Telnyx's examples have it.
+        ("2021-03-08T17:57:48.801186", datetime(2021, 3, 8, 17, 57, 48, 801186, tzinfo=UTC)),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("yesterday", None),
+        (None, None),
+    ],
+)
+async def test_carriers_words_are_as_old_as_the_provider_says(
+    provider: Provider, telnyx: Telnyx, told: str | None, at: datetime | None
+) -> None:
+    added = {"tmobileNumberMappingStatus": "ADDED", "updatedAt": told}
+    provider.answers = [(200, {**SAID, **added})]
+    said = await telnyx.ask_carriers(NUMBER)
+    assert isinstance(said, CarriersSaid)
+    assert said.at == at
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,13 @@ def test_a_fact_is_about_the_use_case_under_each_of_its_names() -> None:
     assert unnamed.facts == (fact("tmobile", "confirmed", provider_campaign_id=None),)
 
 
+@pytest.mark.parametrize("at", ["2026-06-01T19:00:01.5Z", "2026-06-01T19:00:01.500000"])
+def test_a_time_without_a_zone_is_utc(at: str) -> None:
+    said = read(tmobileNumberMappingStatus="ADDED", occurred_at=at)
+    assert said is not None
+    assert [one.at for one in said.facts] == [AT]
+
+
 def test_an_event_without_a_time_counts_from_its_signature() -> None:
     said = read(tmobileNumberMappingStatus="ADDED", occurred_at=None)
     assert said is not None
@@ -107,7 +114,7 @@ def test_an_event_without_a_time_counts_from_its_signature() -> None:
         json.dumps({"data": {"event_type": "10dlc.phone_number.update"}}).encode(),
         update("6715455939", tmobileNumberMappingStatus="ADDED"),
         update(NUMBER, event_type="10dlc.campaign.update", tmobileNumberMappingStatus="ADDED"),
-        update(NUMBER, occurred_at="2026-06-01T12:00:01", tmobileNumberMappingStatus="ADDED"),
+        update(NUMBER, occurred_at="yesterday", tmobileNumberMappingStatus="ADDED"),
         update(NUMBER, occurred_at="0001-01-01T00:00:00+14:00"),
         update(NUMBER, attNumberMappingStatus=["ADDED"]),
     ],

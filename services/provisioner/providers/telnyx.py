@@ -3,11 +3,11 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
-from typing import Any, Literal, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar
 
 import aiohttp
-from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, SecretStr, TypeAdapter, ValidationError
 from pydantic import Field as Named
 from yarl import URL
 
@@ -24,7 +24,7 @@ from services.provisioner.domain import (
     Unclear,
 )
 from services.provisioner.providers import Fault
-from shared.fields import Instant, Phone
+from shared.fields import Phone
 
 SEARCH_MOST = 100
 ANSWER_MOST_BYTES = 1024 * 1024
@@ -34,7 +34,17 @@ ACCOUNT = (401, 402, 403)
 LEAVING = "PENDING_UNASSIGNMENT"
 FURTHEST: tuple[Literal["success", "pending", "failure"], ...] = ("success", "pending", "failure")
 
-_INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
+
+def _in_utc(at: datetime) -> datetime:
+    """Telnyx writes some times without a zone: they are UTC."""
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie in the years 1 to 9999 in UTC") from None
+
+
+Time = Annotated[datetime, AfterValidator(_in_utc)]
+_TIME: TypeAdapter[datetime] = TypeAdapter(Time)
 
 Model = TypeVar("Model", bound=BaseModel)
 Query = Sequence[tuple[str, str]]
@@ -367,7 +377,7 @@ def _error_words(body: bytes) -> str:
 def _instant(text: Any) -> datetime | None:
     """A time that makes no sense is none: the answer is worth more than when it was so."""
     with suppress(ValidationError):
-        return _INSTANT.validate_python(text)
+        return _TIME.validate_python(text)
     return None
 
 

@@ -1,9 +1,6 @@
 """Telnyx's lists: the account's phone numbers, and those that are on 10DLC campaigns."""
 
-from datetime import UTC, datetime
-from typing import Annotated
-
-from pydantic import AfterValidator, BaseModel
+from pydantic import BaseModel
 from pydantic import Field as Named
 
 from services.provisioner.domain import Unclear
@@ -13,6 +10,7 @@ from services.provisioner.providers.telnyx import (
     LEAVING,
     NumberCampaign,
     Telnyx,
+    Time,
     carriers_said,
     fault_of,
 )
@@ -25,20 +23,12 @@ NOT_THERE = ("deleted", "ported-out", "purchase-failed", "port-failed")
 THERE = ("active", "emergency-only")
 
 
-def _with_zone(at: datetime) -> datetime:
-    """Telnyx writes some times without a zone: they are UTC."""
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-
-
-_Time = Annotated[datetime, AfterValidator(_with_zone)]
-
-
 class _Listed(BaseModel):
     phone_number: str
     status: str | None = None
     customer_reference: str | None = None
     messaging_profile_id: str | None = None
-    created_at: _Time
+    created_at: Time
 
 
 class _Meta(BaseModel):
@@ -52,7 +42,7 @@ class _NumberList(BaseModel):
 
 
 class _ListedCampaign(NumberCampaign):
-    updated_at: _Time = Named(alias="updatedAt")
+    updated_at: Time = Named(alias="updatedAt")
 
 
 class _NumberCampaignList(BaseModel):

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic import Field as Named
 
 from services.provisioner.domain import CARRIERS, CarrierFact
-from services.provisioner.providers.telnyx import NumberCampaign, carriers_said
-from shared.fields import Instant, Phone
+from services.provisioner.providers.telnyx import NumberCampaign, Time, carriers_said
+from shared.fields import Phone
 
 PATH = "/webhooks/telnyx/numbers"
 """Below the public address of this service: where a 10DLC campaign's webhookURL goes."""
@@ -42,7 +42,7 @@ class _Payload(NumberCampaign):
 
 class _Event(BaseModel):
     event_type: str
-    occurred_at: Instant | None = None
+    occurred_at: Time | None = None
     payload: _Payload
 
 
