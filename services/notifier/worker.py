@@ -49,11 +49,9 @@ class Mailer:
     async def step(self) -> bool:
         """Send a few e-mails over one connection; whether there may be more."""
         lease = new_id()
-        left = await self._claim(lease)
+        left, may_be_more = await self._claim(lease)
         if not left:
             await self._line.rest()
-            return False
-        may_be_more = len(left) == LETTERS_MOST
         try:
             while left:
                 await self._talk(await self._line.take(), left, lease)
@@ -67,8 +65,8 @@ class Mailer:
         """Leave the mail server."""
         await self._line.aclose()
 
-    async def _claim(self, lease: str) -> list[Delivery]:
-        """E-mails that are due, and that are wanted and right still."""
+    async def _claim(self, lease: str) -> tuple[list[Delivery], bool]:
+        """E-mails that are due, and that are wanted and right still; whether there may be more."""
         async with self._database.transaction() as tx:
             now = await tx.now()
             due = await deliveries.lease_due(
@@ -85,8 +83,9 @@ class Mailer:
                 await deliveries.put(tx.sql, delivery, lease)
         for delivery in ended:
             self._tell(delivery)
-        settled = {delivery.notice.notice_id for delivery in ended}
-        return [delivery for delivery in due if delivery.notice.notice_id not in settled]
+        over = {delivery.notice.notice_id for delivery in ended}
+        left = [delivery for delivery in due if delivery.notice.notice_id not in over]
+        return left, len(due) == LETTERS_MOST
 
     async def _talk(self, conversation: Conversation, left: list[Delivery], lease: str) -> None:
         """Send what is left, as long as the server listens."""

@@ -127,7 +127,7 @@ async def test_a_notifier_that_dies_while_sending_leaves_it_unclear(bench: Bench
     await bench.hear(bench.event())
     async with mail_server(inbox) as port:
         mailer = bench.mailer(port)
-        (delivery,) = await mailer._claim("dies")
+        ((delivery,), _) = await mailer._claim("dies")
         assert await mailer._intend(delivery, "dies")
         bench.clock.advance(31)
         await bench.mailer(port).step()
@@ -140,7 +140,7 @@ async def test_a_notifier_that_dies_before_sending_leaves_it_to_another(bench: B
     await bench.hear(bench.event())
     async with mail_server(inbox) as port:
         slow = bench.mailer(port)
-        (delivery,) = await slow._claim("slow")
+        ((delivery,), _) = await slow._claim("slow")
         bench.clock.advance(31)
         await bench.mailer(port).step()
         # It was only asleep, and finds that the letter is not its own any more.

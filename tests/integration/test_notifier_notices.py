@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, web
 
+from services.notifier.handlers import note_holds, note_launches
 from services.notifier.letters import Writer
 from services.notifier.page import NoticePage
 from shared.events import Event, Person
@@ -129,15 +130,24 @@ async def test_a_hold_waits_until_it_is_known_who_launched_the_campaign(bench: B
     assert (await sent(bench, bench.launch(launched_by=GRACE))).letters == []
 
 
+@pytest.mark.parametrize("is_heard_of", [False, True])
+@pytest.mark.parametrize("first", ["hold", "launch"])
 async def test_a_hold_and_a_launch_that_are_heard_at_once_do_not_miss_each_other(
-    bench: Bench,
+    bench: Bench, first: str, is_heard_of: bool
 ) -> None:
-    names = [f"c{index:02}" for index in range(12)]
-    heard = [bench.launch(campaign_id=name) for name in names]
-    holds = [bench.hold(campaign_id=name) for name in names]
-    await asyncio.gather(*(bench.hear(event) for pair in zip(holds, heard, strict=True)
-                           for event in pair))  # fmt: skip
-    assert await bench.states() == [(name, "due") for name in names]
+    launch, hold = bench.launch(), bench.hold()
+    if is_heard_of:
+        await bench.hear(bench.edit(2, LATER))
+    async with bench.database.transaction() as tx:
+        if first == "launch":
+            await note_launches(tx, [launch])
+        else:
+            await note_holds(tx, [hold])
+        other = asyncio.create_task(bench.hear(hold if first == "launch" else launch))
+        await asyncio.sleep(0.3)
+        assert not other.done()
+    await other
+    assert await bench.states() == [("spring", "due")]
 
 
 async def test_window_and_zone_are_those_of_the_highest_revision_in_any_order(
@@ -177,6 +187,17 @@ async def test_a_kind_that_an_admin_has_switched_off_is_not_mailed_to_them(bench
         ("spring", "unwanted"),
         ("spring", "sent"),
     ]
+
+
+async def test_many_notices_that_nobody_wants_hold_up_none_that_somebody_does(
+    bench: Bench,
+) -> None:
+    unwanted = [bench.event(f"c{index:02}", launched_by=GRACE) for index in range(25)]
+    inbox = await sent(
+        bench, bench.wishes(1, email=GRACE.email), (*unwanted, bench.event("wanted"))
+    )
+    assert len(inbox.letters) == 1
+    assert [state for _, state in await bench.states()] == 25 * ["unwanted"] + ["sent"]
 
 
 async def test_what_is_switched_off_while_the_mail_server_is_away_is_not_mailed(

@@ -92,7 +92,7 @@ def test_a_window_at_risk_says_how_many_will_fail_and_which_end_date_saves_them(
     assert "1,240 initial messages of your campaign will still be waiting" in text
     assert 'marked "sending failed"' in text
     assert "Safe end date: Saturday, January 5, 2030 at 9:00 PM EST" in text
-    assert "move its end date to Saturday, January 5, 2030 at 9:00 PM EST or later" in text
+    assert "An end date of Saturday, January 5, 2030 at 9:00 PM EST or later saves them" in text
 
 
 def test_a_window_that_no_end_date_saves_says_so() -> None:
@@ -129,7 +129,7 @@ def test_a_hold_until_the_confirmation_asks_for_nothing() -> None:
 
 def test_a_hold_by_a_smaller_carrier_is_told_without_a_name() -> None:
     delivery = sample(held(carrier="other", code=None))
-    assert read(delivery)["Subject"] == "Messages to smaller carriers on Hold: Spring drive"
+    assert read(delivery)["Subject"] == "Messages to Smaller Carriers on Hold: Spring drive"
     assert "A carrier other than AT&T, T-Mobile and Verizon" in text_of(delivery)
 
 
