@@ -270,11 +270,11 @@ class Numbers:
     def owned(
         self, phone: str | None = None, customer_reference: str | None = None
     ) -> list[OwnedNumber]:
-        """Owned numbers; `phone` matches any part of the number's digits, as Telnyx has it."""
+        """Newest first; `phone` matches any part of the number's digits, as Telnyx has it."""
         digits = None if phone is None else phone.lstrip("+")
         return [
             number
-            for number in self._by_phone.values()
+            for number in reversed(self._by_phone.values())
             if (digits is None or digits in number.phone)
             and (customer_reference is None or number.customer_reference == customer_reference)
         ]

@@ -1,4 +1,4 @@
-"""`/orders` on the ops port."""
+"""`/orders` and `/differences` on the ops port."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from services.provisioner.page import OrderPage
+from services.provisioner.page import DifferencePage, OrderPage
+from services.provisioner.providers.telnyx_lists import TelnyxLists
+from services.provisioner.reconciler import SETTLED_S, Reconciler
 from services.sandbox.behaviour import Fault as Script
 from shared.health import Health
 from tests.provisioner_bench import Bench, open_bench
@@ -19,12 +21,13 @@ async def bench(database_url: str) -> AsyncIterator[Bench]:
         yield one
 
 
-async def ask(bench: Bench, status: int = 200, **query: str) -> Any:
+async def ask(bench: Bench, status: int = 200, page: str = "/orders", **query: str) -> Any:
     health = Health()
     health.pages["/orders"] = OrderPage(bench.database).show
+    health.pages["/differences"] = DifferencePage(bench.database).show
     async with (
         TestClient(TestServer(health.app())) as client,
-        client.get("/orders", params=query) as answer,
+        client.get(page, params=query) as answer,
     ):
         assert answer.status == status
         return await answer.json()
@@ -70,3 +73,37 @@ async def test_the_page_is_bounded(bench: Bench) -> None:
     assert (len(shown["orders"]), shown["more_orders"]) == (2, True)
     for limit in ("0", "201", "many"):
         await ask(bench, 422, limit=limit)
+
+
+async def test_the_page_shows_what_differs_and_how_the_last_run_went(bench: Bench) -> None:
+    shown = await ask(bench, page="/differences")
+    assert (shown["run"]["ended_at"], shown["differences"]) == (None, [])
+    for index in range(3):
+        bench.sandbox.world.numbers.own(bench.sandbox.now(), f"+1312555010{index}", None, "profile")
+    reconciler = Reconciler(
+        bench.database,
+        TelnyxLists(bench.provider),
+        every_s=3600,
+        look_up_s=-SETTLED_S,  # all that is there counts
+        lease_s=30,
+    )
+    bench.behave(answers=(Script(call="phone_numbers", kind="http", status=500),))
+    await reconciler.run_now()
+    shown = await ask(bench, page="/differences")
+    assert (shown["run"]["tries"], shown["run"]["ended_at"]) == (1, None)
+    assert shown["run"]["error"].startswith("500")
+    assert shown["run"]["next_at"] > shown["at"]
+
+    await reconciler.run_now()
+    shown = await ask(bench, page="/differences", kind="stranger", limit="2")
+    assert (shown["run"]["tries"], shown["run"]["error"], shown["run"]["numbers"]) == (0, None, 3)
+    assert shown["run"]["begun_at"] < shown["run"]["ended_at"] < shown["at"]
+    assert shown["counts"]["stranger"] == 3
+    assert (len(shown["differences"]), shown["more_differences"]) == (2, True)
+    line = shown["differences"][0]
+    assert (line["kind"], line["number"], line["org_id"]) == ("stranger", "+13125550100", "")
+    assert (line["first_seen_at"], line["mended_at"]) == (shown["run"]["begun_at"], None)
+    assert (await ask(bench, page="/differences", kind="spare"))["differences"] == []
+    assert (await ask(bench, page="/differences", org_id="acme"))["differences"] == []
+    await ask(bench, 422, page="/differences", kind="odd")
+    await ask(bench, 422, page="/differences", limit="0")

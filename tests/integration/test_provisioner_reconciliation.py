@@ -1,8 +1,8 @@
 """Numbers at the provider and in our rows: each difference is listed, and mended where safe."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,10 +13,15 @@ from services.provisioner.domain import NotTaken, Unclear
 from services.provisioner.listed import ListedNumber, Page
 from services.provisioner.providers import Fault, NumberLists
 from services.provisioner.providers.telnyx_lists import TelnyxLists
+from services.provisioner.reconcile import Difference
 from services.provisioner.reconciler import DIFFERENCES, RECONCILED, Reconciler, Report
+from services.provisioner.store import mends
+from services.provisioner.store.keys import Key
+from services.sandbox.behaviour import ConfirmationDelays, Refusal
 from services.sandbox.behaviour import Fault as Script
-from services.sandbox.behaviour import Refusal
+from services.sandbox.service import Sandbox
 from shared.clock import DatabaseClock
+from shared.events import UseCaseRegistered
 from tests.provisioner_bench import Bench, open_bench
 
 STRANGER = "+13125550199"
@@ -287,6 +292,36 @@ async def test_a_number_that_rests_and_is_on_a_use_case_is_taken_off_it(bench: B
     assert (await bench.number(number))["step"] == "rest"
 
 
+async def test_a_confirmation_that_nobody_told_us_of_completes_a_failed_campaign_after_all(
+    bench: Bench,
+) -> None:
+    delays = ConfirmationDelays(att=0.1, tmobile=3600, verizon=0.1)
+    bench.behave(confirmation_delay_s=delays)
+    bench.patience = replace(bench.patience, limit_s=1)
+    await bench.hear(bench.launch())
+    event = await bench.outcome("spring")
+    assert (event["outcome"], event["carriers"]["tmobile"]["state"]) == ("failed", "pending")
+    # Polls are over by now. It confirms a little later, and no webhook comes.
+    await bench.pass_time(0.2)
+    (attachment,) = bench.sandbox.world.registry.attachments()
+    attachment.mappings["tmobile"] = "ADDED"
+    attachment.updated_at = said_at = datetime.now(UTC)
+    let_settle(bench)
+    await run(bench)
+    assert await found(bench) == [("unheard", event["number"], True)]
+
+    async def is_told() -> bool:
+        return len(await bench.told("NumberProvisioned")) == 2
+
+    await bench.work_until(is_told)
+    _, late = await bench.told("NumberProvisioned")
+    assert (late["outcome"], late["after_failure"]) == ("complete", True)
+    assert datetime.fromisoformat(late["carriers"]["tmobile"]["at"]) == said_at
+    let_settle(bench, 40)
+    await run(bench)
+    assert await found(bench) == []
+
+
 @pytest.mark.parametrize("profile_id", [None, "another"])
 async def test_a_number_on_another_messaging_profile_is_listed_and_left_alone(
     bench: Bench, profile_id: str | None
@@ -410,6 +445,37 @@ async def test_more_numbers_than_fit_on_a_page_are_read_whole(bench: Bench) -> N
     assert len(await found(bench)) == 601
 
 
+class Shrinking(TelnyxLists):
+    """Numbers of the first page are given back as soon as it is read."""
+
+    given_back = 0
+
+    async def numbers(self, page: int) -> Page[ListedNumber] | Fault:
+        answer = await super().numbers(page)
+        while page == 1 and self.given_back < 60:
+            numbers = self.sandbox.world.numbers
+            numbers.release(numbers.owned()[self.given_back % 7].id)
+            self.given_back += 1
+        return answer
+
+    sandbox: Sandbox
+
+
+async def test_a_number_that_is_given_back_while_the_list_is_read_hides_no_other(
+    bench: Bench,
+) -> None:
+    for index in range(601):
+        buy_elsewhere(bench, None, f"+1312555{index:04d}")
+    let_settle(bench)
+    lists = Shrinking(bench.provider)
+    lists.sandbox = bench.sandbox
+    report = await reconciler(bench, lists).run_now()
+    assert isinstance(report, Report)
+    assert lists.given_back == 60
+    assert {one.number for one in report.differences} >= set(bench.bought)
+    assert len(bench.bought) == 541
+
+
 async def test_metrics_show_what_was_found_and_when(bench: Bench) -> None:
     buy_elsewhere(bench, None)
     let_settle(bench)
@@ -418,3 +484,65 @@ async def test_metrics_show_what_was_found_and_when(bench: Bench) -> None:
     assert DIFFERENCES.labels("stranger")._value.get() == 1
     assert DIFFERENCES.labels("missing")._value.get() == 0
     assert RECONCILED._value.get() == (await last_run(bench))["ended_at"].timestamp()
+
+
+# --- mends ---------------------------------------------------------------------------------------
+
+
+async def test_what_has_changed_since_it_was_seen_is_not_mended(bench: Bench) -> None:
+    bench.rest(0)
+    number = await bench.complete()
+    reference = f"{(await bench.order())['order_id']}-1"
+    bench.sandbox.world.registry.drop(number)
+    let_settle(bench)
+    seen = await reconciler(bench).look()
+    assert isinstance(seen, Report)
+    assert [one.mend for one in seen.differences] == ["attach"]
+    await bench.hear(bench.archive())
+    await bench.until_given_back()
+    await mend(bench, mends.attach, seen.differences, of=set())
+
+    buy_elsewhere(bench, reference, number)
+    let_settle(bench, 40)
+    seen = await reconciler(bench).look()
+    assert isinstance(seen, Report)
+    assert [one.mend for one in seen.differences] == ["return"]
+    # Another organization's campaign has brought it along.
+    await bench.hear(
+        UseCaseRegistered(org_id="other", use_case_id="votes", provider_campaign_id="C2"),
+        bench.launch("brought", org_id="other", number=number),
+    )
+    await mend(bench, mends.give_back, seen.differences, of=set())
+    assert [one.kind for one in (await run(bench)).differences] == []
+    assert (await bench.number(number))["step"] == "gone"
+
+
+async def test_a_mend_that_comes_twice_or_from_two_replicas_is_one_mend(bench: Bench) -> None:
+    number = await bench.complete()
+    order_id = (await bench.order())["order_id"]
+    spare = buy_elsewhere(bench, f"{order_id}-1", "+12125550142")
+    bench.sandbox.world.registry.drop(number)
+    let_settle(bench)
+    seen = await reconciler(bench).look()
+    assert isinstance(seen, Report)
+    for work, what in ((mends.seek, "seek"), (mends.attach, "attach")):
+        (one,) = [one for one in seen.differences if one.mend == what]
+        twice = await asyncio.gather(*(mend(bench, work, [one]) for _ in range(2)))
+        assert {(bench.org_id, one.number)} in twice
+        row = await bench.number(one.number)
+        await mend(bench, work, [one])
+        assert (await bench.number(one.number))["step"] == row["step"]
+    assert (await bench.number(spare))["step"] == "seek"
+    assert (await bench.number(number))["step"] == "held"
+
+
+async def mend(
+    bench: Bench,
+    work: Callable[[Any, Sequence[Difference], datetime], Awaitable[set[Key]]],
+    seen: Sequence[Difference],
+    of: set[Key] | None = None,
+) -> set[Key]:
+    async with bench.database.transaction() as tx:
+        mended = await work(tx.sql, seen, await tx.now())
+    assert of is None or mended == of
+    return mended

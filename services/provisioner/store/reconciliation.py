@@ -139,9 +139,11 @@ async def forget_unseen(sql: PoolConnectionProxy, begun_at: datetime) -> None:
 
 
 async def last_run(sql: PoolConnectionProxy) -> Record:
+    """How the last run went. `due_at`: of the next one; null: there was none yet."""
     row = await sql.fetchrow(
         """
-        SELECT begun_at, ended_at, numbers, tries, error, due_at, lease IS NOT NULL AS being_done
+        SELECT begun_at, ended_at, numbers, tries, error, nullif(due_at, '-infinity') AS due_at,
+            lease IS NOT NULL AS being_done
         FROM reconciliations
         """
     )
