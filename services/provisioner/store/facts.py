@@ -101,15 +101,17 @@ async def wake(sql: PoolConnectionProxy, keys: Collection[Key], now: datetime) -
 
 
 async def look_again(sql: PoolConnectionProxy, numbers: Sequence[str], now: datetime) -> None:
-    """Make the orders due that wait for carriers on these numbers, unless somebody is at them."""
+    """Make the orders due that wait for carriers on these numbers, or have failed: at once where
+    nobody is at them, else as soon as nobody is."""
     await sql.execute(
         """
-        UPDATE orders SET due_at = $2
+        UPDATE orders SET heard = true,
+            due_at = CASE WHEN lease IS NULL THEN $2 ELSE due_at END
         FROM (
             SELECT org_id, order_id
             FROM (SELECT org_id, number FROM numbers WHERE number = ANY($1::text[])) AS ours
             JOIN orders USING (org_id, number)
-            WHERE purchased_at IS NOT NULL AND lease IS NULL AND due_at > $2
+            WHERE purchased_at IS NOT NULL AND archived_at IS NULL
               AND step IN ('confirm', 'failed')
             ORDER BY org_id, order_id FOR UPDATE OF orders) AS concerned
         WHERE orders.org_id = concerned.org_id AND orders.order_id = concerned.order_id
