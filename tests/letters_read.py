@@ -56,7 +56,7 @@ def part(message: EmailMessage, kind: str) -> str:
     assert found is not None
     content = found.get_content()
     assert isinstance(content, str)
-    return content
+    return content.replace("\r\n", "\n")
 
 
 def text_of(delivery: Delivery) -> str:

@@ -26,6 +26,7 @@ def test_both_parts_say_the_same(delivery: Delivery) -> None:
     assert kinds == ["text/plain", "text/html"]
     page = Page(part(message, "html"))
     text = part(message, "plain").partition("\n\n")[2].rpartition("-- \n")[0]
+    assert text.startswith("Hello Ada Lovelace,\n\n")
     for line in text.split("\n\n"):
         said = " ".join(line.split()).removeprefix("* ")
         if "http" in said:
@@ -94,6 +95,11 @@ def test_a_letter_is_readable_on_a_phone(delivery: Delivery) -> None:
 def test_the_flag_has_the_colour_of_the_details_page(delivery: Delivery, colour: str) -> None:
     flags = [attrs for tag, attrs in page_of(delivery).tags if tag == "span"]
     assert f"background:{colour}" in (flags[0].get("style") or "")
+
+
+def test_each_carrier_has_the_colour_of_its_word() -> None:
+    dots = [attrs for tag, attrs in page_of(sample(failed())).tags if "aria-hidden" in attrs]
+    assert [dot["style"] for dot in dots] == ["color:#1a7f37", "color:#c5221f", "color:#ffc83d"]
 
 
 def test_a_hostile_name_is_text_and_nothing_else() -> None:
