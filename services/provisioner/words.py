@@ -9,7 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from services.provisioner import reasons
-from services.provisioner.domain import CARRIERS, Carrier, CarrierFact, CarriersSaid, Order
+from services.provisioner.domain import (
+    CARRIERS,
+    FAST_FOR_S,
+    Carrier,
+    CarrierFact,
+    CarriersSaid,
+    Order,
+    seconds,
+)
 from shared.events import CarrierState
 
 Words = Mapping[Carrier, CarrierState]
@@ -62,10 +70,14 @@ def polled(order: Order, said: CarriersSaid, now: datetime) -> Sequence[CarrierF
     """What an answer to our own question says. Without the provider's time, a word counts from when
     it was first heard, not from each time that it is heard again."""
     assert order.number is not None
+    at = said.at or now
+    if order.on_since is not None and seconds(now, order.step_since) >= FAST_FOR_S:
+        # By now it shows no earlier time on the use case any more: only its clock is behind ours.
+        at = max(at, order.on_since)
     facts = []
     for carrier in CARRIERS:
         state = said.states.get(carrier, "pending")
         if state == "pending" or (said.at is None and state == order.carriers[carrier].state):
             continue
-        facts.append(CarrierFact(order.number, carrier, state, said.at or now, said.reason))
+        facts.append(CarrierFact(order.number, carrier, state, at, said.reason))
     return facts

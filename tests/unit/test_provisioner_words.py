@@ -196,8 +196,12 @@ def test_what_is_not_about_the_number_on_its_use_case_does_not_count(foreign: Ca
 
 def test_a_poll_that_shows_an_earlier_time_on_the_use_case_does_not_count() -> None:
     stale = replace(ALL_CONFIRMED, at=at(-60))
-    followed = after(confirming(), AskCarriers(NUMBER), stale)
+    followed = after(confirming(), AskCarriers(NUMBER), stale, s=59)
     assert (followed.order.step, followed.told) == ("confirm", ())
+    # Shown for longer than that, it is how the number stands, by a clock that is behind ours.
+    followed = after(confirming(), AskCarriers(NUMBER), stale, s=61)
+    assert followed.order.step == "complete"
+    assert followed.order.carriers["att"] == CarrierState(state="confirmed", at=NOW)
 
 
 def test_a_word_that_comes_before_the_answer_to_the_attachment_is_weighed_after_it() -> None:
