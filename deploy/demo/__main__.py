@@ -96,6 +96,7 @@ async def run(
                 api=api,
                 sandbox=Site(session, platform.url(SANDBOX)),
                 webhooks=platform.url("collider"),
+                number_webhooks=f"{platform.url('provisioner')}/webhooks/telnyx/numbers",
                 mailbox=platform.mailbox,
                 book=book,
                 run=run,

@@ -28,6 +28,8 @@ class Stage:
     api: Site
     sandbox: Site
     webhooks: str
+    number_webhooks: str
+    """Where the provider posts what becomes of numbers."""
     mailbox: Mailbox
     book: Book
     run: str

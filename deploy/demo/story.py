@@ -49,7 +49,11 @@ async def open_organization(stage: Stage) -> None:
         # Real carriers know by themselves; those of the sandbox are told, and enforce it.
         await stage.sandbox.put(f"/sandbox/limits/{stage.brand}/{line.carrier}", **limits)
     profile, provider_campaign = f"profile-{stage.run}", f"C{stage.run}"
-    await stage.sandbox.put(f"/sandbox/campaigns/{provider_campaign}", brand=stage.brand)
+    await stage.sandbox.put(
+        f"/sandbox/campaigns/{provider_campaign}",
+        brand=stage.brand,
+        webhook_url=stage.number_webhooks,
+    )
     await stage.sandbox.put(
         f"/sandbox/messaging_profiles/{profile}", webhook_url=f"{stage.webhooks}/webhooks/telnyx"
     )

@@ -84,10 +84,7 @@ async def prepare(platform: Platform, mail: str) -> FirstSteps:
     base = f"{platform.url('campaign')}/api/v1"
     operator = await platform.operator_token()
     async with aiohttp.ClientSession(raise_for_status=True) as session:
-        await session.put(
-            f"{platform.url(SANDBOX)}/sandbox/messaging_profiles/{PROFILE}",
-            json={"webhook_url": f"{platform.url('collider')}/webhooks/telnyx"},
-        )
+        await _tell_provider(session, platform)
         api = _Api(session, base)
         organization = await api.post(operator, "/organizations", {"name": "Example"})
         org = f"/organizations/{organization['organization_id']}"
@@ -119,6 +116,18 @@ async def prepare(platform: Platform, mail: str) -> FirstSteps:
         admin_token=admin["token"],
         sender_token=sender["token"],
         campaign_id=campaign["campaign_id"],
+    )
+
+
+async def _tell_provider(session: aiohttp.ClientSession, platform: Platform) -> None:
+    """Where contacts' texts are posted, and what becomes of numbers."""
+    sandbox = f"{platform.url(SANDBOX)}/sandbox"
+    texts = f"{platform.url('collider')}/webhooks/telnyx"
+    numbers = f"{platform.url('provisioner')}/webhooks/telnyx/numbers"
+    await session.put(f"{sandbox}/messaging_profiles/{PROFILE}", json={"webhook_url": texts})
+    await session.put(
+        f"{sandbox}/campaigns/{PROVIDER_CAMPAIGN}",
+        json={"brand": PROVIDER_CAMPAIGN, "webhook_url": numbers},
     )
 
 

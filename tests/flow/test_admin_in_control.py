@@ -91,6 +91,11 @@ async def campaign(
             f"/sandbox/messaging_profiles/{PROFILE}",
             webhook_url=f"{platform.url('collider')}/webhooks/telnyx",
         )
+        await sandbox.put(
+            "/sandbox/campaigns/C1",
+            brand="B1",
+            webhook_url=f"{platform.url('provisioner')}/webhooks/telnyx/numbers",
+        )
         operator = api.as_person(await platform.operator_token())
         yield await _launch(api, operator, sandbox)
 
@@ -99,7 +104,6 @@ async def _launch(api: Site, operator: Site, sandbox: Site) -> Campaign:
     org = f"/organizations/{(await operator.post('/organizations', name='A'))['organization_id']}"
     limits = {"sms_per_minute": PER_MINUTE, "sms_unit": "segment"}
     await operator.put(f"{org}/limits/att", carrier_class="A", **limits)
-    await sandbox.put("/sandbox/campaigns/C1", brand="B1")
     await sandbox.put("/sandbox/limits/B1/att", **limits)
     use_case = await operator.post(
         f"{org}/use-cases",
