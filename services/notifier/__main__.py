@@ -4,12 +4,13 @@ import sys
 from contextlib import aclosing
 
 from services.notifier.handlers import HANDLERS
-from services.notifier.letters import BadTemplate, Writer
+from services.notifier.letters import Writer
 from services.notifier.page import NoticePage
 from services.notifier.poster import Poster
 from services.notifier.samples import samples
 from services.notifier.settings import Settings
 from services.notifier.smtp import MailServer
+from services.notifier.templating import BadTemplate
 from services.notifier.webhooks import Webhooks
 from services.notifier.worker import Mailer
 from shared.runtime import Runtime, run

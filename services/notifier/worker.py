@@ -17,9 +17,10 @@ from services.notifier.domain import (
     overtaken,
     settled,
 )
-from services.notifier.letters import BadTemplate, Letter, Unaddressable, Writer
+from services.notifier.letters import Letter, Unaddressable, Writer
 from services.notifier.smtp import Conversation, Line, MailServer, Unreachable
 from services.notifier.store import deliveries, wishes
+from services.notifier.templating import BadTemplate
 from shared.database import PASSING, Database
 from shared.ids import new_id
 

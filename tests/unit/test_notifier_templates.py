@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from services.notifier.letters import FILES, TEMPLATES, BadTemplate, Writer
+from services.notifier.letters import Writer
 from services.notifier.samples import failed, provisioned, sample, samples
+from services.notifier.templating import FILES, TEMPLATES, BadTemplate
 
 ROOT = Path(__file__).parents[2]
 OWN = """
@@ -93,7 +94,7 @@ def test_a_layout_of_ones_own_escapes_as_ours_does(tmp_path: Path) -> None:
         ("layout.html", "<p>\n{{ says.x.y }}", ["line 2"]),
         ("layout.html", "<p>\n\n{{ says | nope }}", ["line 3", "nope"]),
         ("layout.txt", "{% include 'gone.txt' %}", ["line 1", "gone.txt"]),
-        ("provisioning_compleet.jinja", OWN, ["no letter has this name"]),
+        ("provisioning_compleet.jinja", OWN, ["no letter is called so"]),
         ("layout.txt", b"\xff\xfe", ["utf-8"]),
     ],
 )
