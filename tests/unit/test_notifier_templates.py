@@ -60,6 +60,17 @@ def test_a_template_in_the_folder_counts_before_ours(tmp_path: Path) -> None:
     assert parts(writer, is_failure=True)[0] == "Provisioning Failed: Spring drive"
 
 
+def test_a_letter_may_have_no_facts_at_all(tmp_path: Path) -> None:
+    (tmp_path / "provisioning_complete.jinja").write_text(OWN.replace('("Number", number)', ""))
+    writer = Writer("s@example.com", folder=tmp_path)
+    writer.check(samples())
+    _, text, html = parts(writer)
+    assert text.replace("\r\n", "\n").startswith(
+        "Ready: Spring drive\n\nHello Ada Lovelace,\n\nAll set, Ada Lovelace.\n\n-- \n"
+    )
+    assert "<table" not in html
+
+
 def test_a_layout_can_build_on_ours(tmp_path: Path) -> None:
     (tmp_path / "layout.html").write_text(
         '{% extends "built_in/layout.html" %}\n'
