@@ -8,6 +8,7 @@ from typing import Literal
 
 import structlog
 from aiohttp import web
+from prometheus_client import Counter
 
 from services.provisioner.facts import look_again, record_facts
 from services.provisioner.providers import telnyx_webhooks
@@ -24,6 +25,7 @@ BODY_MOST_BYTES = 64 * 1024
 ANSWER_WITHIN_S = 1.8
 
 Verdict = Literal["taken", "too old", "seen before"]
+WEBHOOKS = Counter("sluice_number_webhooks_total", "Webhooks about numbers", ["verdict"])
 
 log = structlog.get_logger(__name__)
 
@@ -55,12 +57,14 @@ class Webhooks:
         body = await request.read()
         signed_at = self._keys.signed_at(request.headers, body)
         if signed_at is None:
+            WEBHOOKS.labels("wrong signature").inc()
             raise Problem(401, "The signature is wrong")
         says = telnyx_webhooks.read_number_update(body, signed_at)
         if says is None:
             log.info("webhook passed over")
         signed = Signed(signed_at, signatures.digest(request.headers, body), says)
         verdict = await asyncio.wait_for(self.gather.submit(signed), ANSWER_WITHIN_S)
+        WEBHOOKS.labels(verdict).inc()
         if verdict == "too old":
             raise Problem(401, "The signature is too old")
         if verdict == "seen before":

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from services.provisioner import api
 from services.provisioner.api import ANSWER_WITHIN_S, BODY_MOST_BYTES
@@ -62,6 +63,13 @@ async def facts(bench: Bench) -> list[tuple[str, str]]:
     return [(row["carrier"], row["state"]) for row in (await written(bench))["facts"]]
 
 
+def wrong_signatures() -> float:
+    found = REGISTRY.get_sample_value(
+        "sluice_number_webhooks_total", {"verdict": "wrong signature"}
+    )
+    return found or 0
+
+
 async def test_what_a_signed_webhook_says_of_carriers_is_kept(
     bench: Bench, edge: Edge, number: str
 ) -> None:
@@ -77,7 +85,7 @@ async def test_a_webhook_with_a_wrong_signature_is_refused_and_writes_nothing(
     right = Webhook.signed(body)
     signature, timestamp = "telnyx-signature-ed25519", "telnyx-timestamp"
     later = str(int(right.headers[timestamp]) + 1)
-    before = await written(bench)
+    before, refused = await written(bench), wrong_signatures()
     for wrong in (
         Webhook.signed(body, seed="somebody else's"),
         Webhook(right.headers, body.replace(b"att", b"ATT")),
@@ -92,6 +100,7 @@ async def test_a_webhook_with_a_wrong_signature_is_refused_and_writes_nothing(
     ):
         assert await edge.post(wrong) == 401
     assert await written(bench) == before
+    assert wrong_signatures() == refused + 10
 
 
 @pytest.mark.parametrize("seconds", [-302, 302, -86400])

@@ -110,8 +110,8 @@ def we_verify(webhook: Webhook) -> bool:
 
 
 @asynccontextmanager
-async def open_collider_edge(database_url: str) -> AsyncIterator[str]:
-    """The collider's edge at work; where contacts' texts are posted."""
+async def open_collider_edge(database_url: str) -> AsyncIterator[tuple[str, Database]]:
+    """The collider's edge at work: where contacts' texts are posted, and its database."""
     await migrate(database_url, "collider", SERVICES / "collider" / "migrations")
     async with await Database.open(database_url, "collider", size=2) as database:
         webhooks = ColliderWebhooks(database, TelnyxSignatures(KEY))
@@ -126,7 +126,7 @@ async def open_collider_edge(database_url: str) -> AsyncIterator[str]:
         await server.start_server()
         work = asyncio.create_task(record())
         try:
-            yield str(server.make_url(INBOUND_PATH))
+            yield str(server.make_url(INBOUND_PATH)), database
         finally:
             work.cancel()
             with suppress(asyncio.CancelledError):
@@ -160,12 +160,40 @@ async def test_the_provisioners_edge_takes_what_the_sdk_takes(database_url: str)
 
 async def test_the_colliders_edge_takes_what_the_sdk_takes(database_url: str) -> None:
     async with (
-        open_collider_edge(database_url) as url,
+        open_collider_edge(database_url) as (url, _),
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
     ):
         for name, webhook, right in cases(inbound()):
             async with session.post(url, data=webhook.body, headers=webhook.headers) as answer:
                 assert (name, answer.status) == (name, 204 if right else 401)
+
+
+async def test_the_collider_keeps_no_replays_because_they_change_nothing(database_url: str) -> None:
+    """A receipt is about one attempt and a text has an id: known again, whoever posts them."""
+    webhook = Webhook.signed(inbound())
+    async with (
+        open_collider_edge(database_url) as (url, database),
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
+    ):
+        before = await rows(database)
+        written = []
+        for _ in range(2):
+            async with session.post(url, data=webhook.body, headers=webhook.headers) as answer:
+                assert answer.status == 204
+            written.append(await rows(database))
+    assert before != written[0] == written[1]
+
+
+async def rows(database: Database) -> dict[str, int]:
+    """How many there are in each table of a service."""
+    async with database.connection() as connection:
+        tables = await connection.fetch(
+            "SELECT tablename FROM pg_tables WHERE schemaname = $1", database.schema
+        )
+        return {
+            table: await connection.fetchval(f'SELECT count(*) FROM "{table}"')
+            for (table,) in tables
+        }
 
 
 def test_what_the_sandbox_posts_is_a_webhook_that_the_sdk_can_read() -> None:
