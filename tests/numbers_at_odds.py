@@ -1,0 +1,380 @@
+"""The world that the provisioner's state machine plays in: an organization with two use cases and a
+few campaigns, two replicas, the sandbox's provider and carriers, and a clock.
+
+Each method is one thing that may happen.
+"""
+
+import asyncio
+import json
+import random
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from asyncpg import Record
+
+from services.provisioner import api
+from services.provisioner.api import Signed
+from services.provisioner.domain import Carrier
+from services.provisioner.handlers import HANDLERS
+from services.provisioner.providers.telnyx_webhooks import read_number_update
+from services.provisioner.reconciler import Overtaken, Reconciler
+from services.provisioner.store import numbers
+from services.sandbox.behaviour import Behaviour, ConfirmationDelays
+from services.sandbox.domain import Webhook
+from services.sandbox.registry import Word
+from services.sandbox.world import World
+from shared.consumer import record
+from shared.database import PASSING
+from shared.envelope import Received
+from shared.events import CampaignArchived, CampaignLaunched, Event, Person, UseCaseRegistered
+from shared.ids import new_id
+from shared.rules.hours import Hours, Window
+from tests.number_books import Books, read
+from tests.number_line import Fate, Under
+from tests.number_stage import (
+    LEASE_S,
+    PATIENCE,
+    QUICK,
+    START,
+    TABLES,
+    Commit,
+    Replica,
+    Stage,
+    Table,
+)
+
+ORG = "acme"
+USE_CASES = ("votes", "surveys")
+CAMPAIGNS_MOST = 9
+STRIDES_S = (1, 5, 21, 61, 125, 310, 1300, 3700)
+TROUBLES: dict[str, dict[str, Any]] = {
+    "none": {},
+    "gone": {"orders_gone": 2},
+    "slow orders": {"order_delay_s": 150},
+    "slow carriers": {"confirmation_delay_s": ConfirmationDelays(att=30, tmobile=4000, verizon=5)},
+    "refused": {"refusals": ({"carrier": "verizon", "next": True},)},
+    "sold out": {"sold_out_area_codes": ("212",)},
+    "cannot leave": {"unassignments_failing": 2},
+    "slow leaving": {"unassignment_delay_s": 200},
+    "documented": {"number_updates_name_carriers": False},
+}
+
+Plan = Literal["own", "dedicated", "follow-up"]
+
+
+class NumbersAtOdds:
+    """See the module's text."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.database = stage.database
+        self.clock = stage.clock
+        self.under = Under()
+        self.replicas = [Replica(stage, self.under) for _ in range(2)]
+        self.reconciler = Reconciler(
+            stage.database, stage.lists, every_s=3600, look_up_s=PATIENCE.look_up_s,
+            lease_s=LEASE_S, profile_id="profile",
+        )  # fmt: skip
+        self._bag: list[Webhook] = []
+        self.launched: list[str] = []
+
+    @property
+    def world(self) -> World:
+        return self.stage.sandbox.world
+
+    async def begin(self) -> None:
+        """Two use cases, one of which is known already."""
+        await self.stage.clear()
+        for use_case_id in USE_CASES:
+            self.world.registry.campaign(f"C-{use_case_id}").webhook_url = "http://us"
+        await self.register("votes")
+
+    # --- people ------------------------------------------------------------------------------
+
+    async def hear(self, *events: Event) -> None:
+        read = [Received(f"test {new_id()}", event, {}) for event in events]
+        await record(self.database, "test", HANDLERS, read)
+
+    async def register(self, use_case_id: str) -> None:
+        await self.hear(
+            UseCaseRegistered(
+                org_id=ORG, use_case_id=use_case_id, provider_campaign_id=f"C-{use_case_id}"
+            )
+        )
+
+    def campaign(self, index: int) -> str:
+        """One of those that were launched."""
+        return self.launched[index % len(self.launched)]
+
+    async def launch(
+        self,
+        use_case_id: str,
+        plan: Plan,
+        *,
+        area_codes: Sequence[str] = ("212", "646"),
+        of: int = 0,
+        again: bool = False,
+    ) -> None:
+        """Another campaign. `of`: the one that it follows, if that has a number; else it gets its
+        own. `again`: one that was launched already is told once more, otherwise."""
+        followed = self.campaign(of) if self.launched else ""
+        campaign_id = followed if again else f"c{len(self.launched)}"
+        if not again:
+            if len(self.launched) == CAMPAIGNS_MOST:
+                return
+            self.launched.append(campaign_id)
+        number = await self._number_of(followed) if plan == "follow-up" else None
+        if number is not None:
+            use_case_id = await self._use_case_of(followed)
+        await self.hear(
+            CampaignLaunched(
+                org_id=ORG,
+                campaign_id=campaign_id,
+                use_case_id=use_case_id,
+                name="Drive",
+                launched_by=Person(name="Ada", email="ada@example.org"),
+                area_codes=tuple(area_codes),
+                window=Window(START, START + timedelta(days=2)),
+                hours=Hours.parse("9:00", "21:00", "America/New_York"),
+                revision=1,
+                number=number,
+                dedicated_number=plan == "dedicated",
+            )
+        )
+
+    async def clone(self, index: int) -> None:
+        """On the same afternoon: the old one is archived, the new one launched."""
+        use_case_id = await self._use_case_of(self.campaign(index))
+        await self.archive(index)
+        await self.launch(use_case_id, "own")
+
+    async def crowd(self, use_case_id: str, plan: Plan, count: int) -> None:
+        """Several at once, and everybody takes them up at once."""
+        for _ in range(count):
+            await self.launch(use_case_id, plan)
+        await self.all_at_once([])
+
+    async def archive(self, index: int, *, early: bool = False) -> None:
+        """`early`: the next campaign, whose launch is heard later if at all."""
+        campaign_id = f"c{len(self.launched)}" if early else self.campaign(index)
+        await self.hear(
+            CampaignArchived(org_id=ORG, campaign_id=campaign_id, archived_at=self.clock.at)
+        )
+
+    async def undedicate(self, use_case_id: str) -> None:
+        async with self.database.transaction() as tx:
+            number = await tx.sql.fetchval(
+                "SELECT number FROM numbers WHERE use_case_id = $1 AND dedicated", use_case_id
+            )
+            if number is not None:
+                await numbers.undedicate(tx.sql, ORG, number, self.clock.at)
+
+    async def _number_of(self, campaign_id: str) -> str | None:
+        number: str | None = await self._of(
+            "SELECT number FROM orders WHERE campaign_id = $1 AND purchased_at IS NOT NULL",
+            campaign_id,
+        )
+        return number
+
+    async def _use_case_of(self, campaign_id: str) -> str:
+        found: str = await self._of(
+            "SELECT use_case_id FROM orders WHERE campaign_id = $1", campaign_id
+        )
+        return found
+
+    async def _of(self, query: str, campaign_id: str) -> Any:
+        async with self.database.connection() as connection:
+            return await connection.fetchval(query, campaign_id)
+
+    # --- time and workers --------------------------------------------------------------------
+
+    async def wait(self, seconds: float) -> None:
+        """The clock goes on, and all replicas are frozen meanwhile."""
+        until = self.clock.at + timedelta(seconds=seconds)
+        while (at := self.under.next_at) is not None and at <= until:
+            self.clock.at = max(at, self.clock.at)
+            await self.under.land(self.clock.at)
+        self.clock.at = until
+        self.world.advance(until)
+
+    async def work(self, index: int, table: Table, fates: Sequence[Fate]) -> None:
+        """So many acts, each with its fate, as far as anything is due."""
+        for fate in fates:
+            await self.replicas[index].step(table, fate)
+
+    async def meet(self, index: int, table: Table, step: str, fates: Sequence[Fate]) -> None:
+        """All goes well until a row comes to this step; from there on its acts have these fates."""
+        left, row_id = deque(fates), None
+        for _ in range(60):
+            due = await self._due(table)
+            if due is None:
+                if not await self._work_other(table):
+                    return
+                continue
+            if row_id is None and due["step"] == step:
+                row_id = due["id"]
+            fate = left.popleft() if due["id"] == row_id else "answered"
+            await self.replicas[index].step(table, fate)
+            if not left:
+                return
+
+    async def _work_other(self, table: Table) -> bool:
+        """What is due besides; else time passes to what is due next. False: nothing ever is."""
+        other: Table = "numbers" if table == "orders" else "orders"
+        if await self._due(other):
+            await self.replicas[0].step(other, "answered")
+            return True
+        at = await self._next_at()
+        if at is None:
+            return False
+        await self.wait(max(0.0, (at - self.clock.at).total_seconds()))
+        return True
+
+    async def go_on(self, seconds: float) -> None:
+        """Everybody works for a while, and all goes well."""
+        until = self.clock.at + timedelta(seconds=seconds)
+        while True:
+            await self._work_off()
+            at = await self._next_at()
+            if at is None or at > until:
+                break
+            await self.wait(max(0.0, (at - self.clock.at).total_seconds()))
+        await self.wait(max(0.0, (until - self.clock.at).total_seconds()))
+
+    async def _work_off(self) -> None:
+        """All that is due by now."""
+        replica = self.replicas[0]
+        for _ in range(200):
+            due = [table for table in TABLES if await self._due(table)]
+            if not due:
+                return
+            for table in due:
+                await replica.step(table, "answered")
+        raise AssertionError("it never comes to rest: something is due at once, again and again")
+
+    async def _due(self, table: Table) -> Record | None:
+        """The row that is taken up next."""
+        row_id = "order_id" if table == "orders" else "number"
+        async with self.database.connection() as connection:
+            return await connection.fetchrow(
+                f"""
+                SELECT {row_id} AS id, step FROM {table} WHERE due_at <= $1
+                ORDER BY due_at LIMIT 1
+                """,
+                self.clock.at,
+            )
+
+    async def _next_at(self) -> datetime | None:
+        """When something is due next: a row, or a request that is under way."""
+        async with self.database.connection() as connection:
+            due_at = await connection.fetchval(
+                "SELECT least((SELECT min(due_at) FROM orders), (SELECT min(due_at) FROM numbers))"
+            )
+        return min((at for at in (due_at, self.under.next_at) if at is not None), default=None)
+
+    async def all_at_once(self, fates: Sequence[Fate]) -> None:
+        """Everybody works in the same moment, statement by statement between each other."""
+        works: list[Coroutine[Any, Any, object]] = [self.receive(99, 7)]
+        for replica in self.replicas:
+            replica.line.fates.extend(fate for fate in fates if fate != "hangs")
+            works += [replica.orders.step() for _ in range(3)]
+            works += [replica.numbers.step() for _ in range(2)]
+        await asyncio.gather(*(_passing(work) for work in works))
+        for replica in self.replicas:
+            replica.line.fates.clear()
+
+    async def let_go(self, index: int) -> None:
+        await self.replicas[index].let_go()
+
+    async def reconcile(self) -> None:
+        try:
+            await self.reconciler.run_now()
+        except Overtaken:
+            return
+
+    # --- the provider and its carriers -------------------------------------------------------
+
+    def trouble(self, name: str) -> None:
+        """From now on; what is under way keeps the delays that it was given."""
+        self.world.advance(self.clock.at)
+        self.world.behave(Behaviour(**{**QUICK, **TROUBLES[name]}))
+
+    def speak(self, index: int, carrier: Carrier, word: Word, ago_s: float) -> None:
+        """A carrier gives its word (again), as of some time ago."""
+        self.world.advance(self.clock.at)
+        there = self.world.registry.attachments()
+        if there:
+            attachment = there[index % len(there)]
+            said_at = max(attachment.created_at, self.clock.at - timedelta(seconds=ago_s))
+            self.world.registry.speak(
+                self.clock.at, attachment.phone, carrier, word, said_at=said_at
+            )
+
+    async def receive(self, share: int, dice: int, *, lose: bool = False) -> None:
+        """Some of the webhooks that are under way come in, in any order, some of them twice."""
+        self.world.advance(self.clock.at)
+        self._bag += self.world.take_webhooks()
+        rolls = random.Random(dice)
+        rolls.shuffle(self._bag)
+        most = (len(self._bag) * (share + 1) + 99) // 100
+        come, left = self._bag[:most], self._bag[most:]
+        come += rolls.sample(come, len(come) // 3)
+        self._bag = left
+        if come and not lose:
+            await self._take(come)
+
+    async def _take(self, webhooks: Sequence[Webhook]) -> None:
+        signed = []
+        for webhook in webhooks:
+            body = json.dumps({"data": webhook.data}).encode()
+            says = read_number_update(body, self.clock.at)
+            signed.append(Signed(self.clock.at, new_id().encode(), says))
+        async with self.database.transaction() as tx:
+            await api.record(tx, signed)
+
+    # --- misfortune --------------------------------------------------------------------------
+
+    async def lose_a_commit(
+        self, index: int, what: Table | Literal["webhooks"], commits: Sequence[Commit]
+    ) -> None:
+        """Of the claim, of what came of the call behind it, or of webhooks that were heard."""
+        self.database.commits.extend(commits)
+        try:
+            if what == "webhooks":
+                await self.receive(99, 3)
+            else:
+                await self.replicas[index].step(what, "answered")
+        except PASSING:
+            return
+        finally:
+            self.database.commits.clear()
+
+    # --- what came of it -----------------------------------------------------------------------
+
+    async def books(self) -> Books:
+        return await read(self.database, self.world, self.under.too_late)
+
+    # --- the end -----------------------------------------------------------------------------
+
+    async def come_to_rest(self) -> None:
+        """All troubles pass, and days go by."""
+        self.trouble("none")
+        for replica in self.replicas:
+            await replica.let_go()
+        for use_case_id in USE_CASES:
+            await self.register(use_case_id)
+        for _ in range(4):
+            await self.receive(99, 5)
+            await self.go_on(PATIENCE.limit_s / 2)
+            await self.reconcile()
+        await self.go_on(PATIENCE.limit_s)
+
+
+async def _passing(work: Coroutine[Any, Any, object]) -> None:
+    """As the runtime does it: what only passes is tried again at the next turn."""
+    try:
+        await work
+    except PASSING:
+        return
