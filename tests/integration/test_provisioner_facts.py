@@ -124,6 +124,25 @@ async def test_facts_that_come_again_tell_nobody_again(bench: Bench) -> None:
     assert await ends(bench) == [("complete", False)]
 
 
+async def test_a_word_that_is_said_again_later_is_of_the_later_time_and_is_weighed_once(
+    bench: Bench,
+) -> None:
+    number = await launch_silent(bench)
+    bench.patience = replace(bench.patience, poll_s=60)
+    early = datetime.now(UTC)
+    late = early + timedelta(seconds=1)
+    await say(bench, fact(number, "att", at=early))
+    await bench.pass_time(0.2)
+    await say(bench, fact(number, "att", at=late))
+    await bench.pass_time(0.2)
+    assert (await words(bench))["att"] == ("confirmed", late)
+    assert len(await bench.told("CarrierAnswered")) == 1
+    assert (await bench.order())["due_at"] > datetime.now(UTC) + timedelta(seconds=50)
+    await say(bench, fact(number, "att", state="refused", at=early + timedelta(milliseconds=500)))
+    await bench.pass_time(0.2)
+    assert (await words(bench))["att"] == ("confirmed", late)
+
+
 async def test_a_fact_that_comes_before_the_attachments_answer_is_weighed_after_it(
     bench: Bench,
 ) -> None:
@@ -272,21 +291,23 @@ async def test_after_the_time_is_up_only_the_carriers_themselves_wake_a_failure(
     assert await ends(bench) == [("failed", False), ("complete", True)]
 
 
-async def test_a_failure_that_is_looked_at_still_holds_its_place_once_and_goes_at_its_archive(
+async def test_a_failure_that_is_looked_at_holds_its_place_and_is_let_go_by_its_archive(
     bench: Bench,
 ) -> None:
-    bench.rest(0.2)
     bench.numbers_most = 2
     number = await fail(bench)
     assert (await bench.order())["due_at"] is not None
-    await bench.complete("clone")
+    clone = await bench.complete("clone")
+    await bench.hear(bench.launch("third"))
+    assert (await bench.outcome("third"))["outcome"] == "failed"
     await bench.hear(bench.archive())
-    (event,) = await bench.until_given_back()
-    assert event["number"] == number
-    assert (await bench.order())["due_at"] is None
+    await bench.until_off(number)
+    assert bench.on_use_case == [clone]
+    # What is said of it now helps nobody: its campaign is over.
     await say(bench, *(fact(number, carrier) for carrier in CARRIERS))
     await bench.pass_time(0.2)
     assert await ends(bench) == [("failed", False)]
+    assert (await bench.order())["due_at"] is None
 
 
 async def test_a_refusal_after_all_had_confirmed_is_told_and_takes_nothing_back(
