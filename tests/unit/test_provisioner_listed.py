@@ -89,3 +89,14 @@ def test_what_is_given_back_meanwhile_has_the_page_before_read_again() -> None:
     assert next_page(3, things.page(3), 30) == 2
     assert next_page(2, things.page(2), 29) == 3
     assert next_page(3, things.page(3), 29) is None
+
+
+def test_as_many_pages_are_read_again_as_have_moved() -> None:
+    things = List(10, list(range(100)))
+    for _ in range(21):
+        things.change("give back", 0)
+    assert next_page(7, things.page(7), 100) == 4
+    for _ in range(79):
+        things.change("give back", 0)
+    assert next_page(4, things.page(4), 79) == 1
+    assert next_page(1, things.page(1), 0) is None

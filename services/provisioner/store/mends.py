@@ -34,7 +34,6 @@ async def attach(sql: PoolConnectionProxy, found: Sequence[Difference], now: dat
                     AND orders.step NOT IN ('complete', 'failed'))
             ORDER BY org_id, number FOR UPDATE OF numbers) AS astray
         WHERE numbers.org_id = astray.org_id AND numbers.number = astray.number
-          AND numbers.step = 'held' AND numbers.lease IS NULL
         RETURNING numbers.org_id, numbers.number
         """,
         *_columns(found),
@@ -61,7 +60,6 @@ async def detach(sql: PoolConnectionProxy, found: Sequence[Difference], now: dat
                     AND orders.step NOT IN ('complete', 'failed'))
             ORDER BY org_id, number FOR UPDATE OF numbers) AS resting
         WHERE numbers.org_id = resting.org_id AND numbers.number = resting.number
-          AND numbers.step = 'rest' AND numbers.lease IS NULL
         RETURNING numbers.org_id, numbers.number
         """,
         *_columns(found),
@@ -91,7 +89,6 @@ async def give_back(
                          OR (orders.purchased_at IS NOT NULL AND orders.archived_at IS NULL)))
             ORDER BY org_id, number FOR UPDATE OF numbers) AS there
         WHERE numbers.org_id = there.org_id AND numbers.number = there.number
-          AND numbers.step = 'gone'
         RETURNING numbers.org_id, numbers.number
         """,
         *_columns(found),
