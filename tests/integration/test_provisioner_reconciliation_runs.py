@@ -238,6 +238,32 @@ async def test_what_has_changed_since_it_was_seen_is_not_mended(bench: Bench) ->
     assert (await bench.number(number))["step"] == "gone"
 
 
+@pytest.mark.parametrize("by", ["a campaign that brought it along", "another organization"])
+async def test_a_spare_number_that_somebody_has_taken_since_is_theirs(
+    bench: Bench, by: str
+) -> None:
+    await bench.complete()
+    spare = buy_elsewhere(bench, f"{(await bench.order())['order_id']}-1", "+12125550142")
+    let_settle(bench)
+    seen = await reconciler(bench).look()
+    assert isinstance(seen, Report)
+    assert [one.mend for one in seen.differences] == ["seek"]
+    if by == "another organization":
+        async with bench.database.connection() as connection:
+            await connection.execute(
+                """
+                INSERT INTO numbers (org_id, number, use_case_id, order_id, purchased_at, on_since,
+                    step, step_since)
+                VALUES ('other', $1, 'votes', 'theirs', now(), now(), 'held', now())
+                """,
+                spare,
+            )
+    else:
+        await bench.hear(bench.launch("brought", number=spare))
+    await mend(bench, mends.seek, seen.differences, of=set())
+    assert (await run(bench)).differences == []
+
+
 async def test_a_mend_that_comes_twice_or_from_two_replicas_is_one_mend(bench: Bench) -> None:
     number = await bench.complete()
     order_id = (await bench.order())["order_id"]
