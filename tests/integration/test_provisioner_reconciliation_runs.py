@@ -20,6 +20,7 @@ from services.sandbox.service import Sandbox
 from shared.events import UseCaseRegistered
 from tests.provisioner_bench import Bench
 from tests.reconciliation_bench import (
+    attach_elsewhere,
     buy_elsewhere,
     found,
     last_run,
@@ -262,6 +263,27 @@ async def test_a_spare_number_that_somebody_has_taken_since_is_theirs(
         await bench.hear(bench.launch("brought", number=spare))
     await mend(bench, mends.seek, seen.differences, of=set())
     assert (await run(bench)).differences == []
+
+
+async def test_a_resting_number_that_a_follow_up_takes_back_is_left_to_it(bench: Bench) -> None:
+    number = await bench.complete()
+    await bench.hear(bench.archive())
+    await bench.until_off(number)
+    attach_elsewhere(bench, number, bench.provider_campaign_id)
+    let_settle(bench)
+    seen = await reconciler(bench).look()
+    assert isinstance(seen, Report)
+    assert [one.mend for one in seen.differences] == ["detach"]
+    await bench.hear(bench.launch("followup", number=number))
+    assert (await run(bench)).differences == []
+    await mend(bench, mends.detach, seen.differences, of=set())
+
+    async def is_taken_back() -> bool:
+        return bool((await bench.number(number))["step"] == "held")
+
+    await bench.work_until(is_taken_back)
+    await mend(bench, mends.detach, seen.differences, of=set())
+    assert bench.on_use_case == [number]
 
 
 async def test_a_mend_that_comes_twice_or_from_two_replicas_is_one_mend(bench: Bench) -> None:
