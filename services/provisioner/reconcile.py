@@ -189,7 +189,8 @@ def _of_use_case(
         # there, and its place was never given to another.
         profile_id = ours.messaging_profile_id
         certain = ours.was_confirmed and profile_id in (None, listed.messaging_profile_id)
-        said = f"The provider has it on no use case; it belongs on {wanted}."
+        silent = "" if ours.was_confirmed else ", where its carriers never all confirmed it"
+        said = f"The provider has it on no use case; it belongs on {wanted}{silent}."
         mend: Mend | None = "attach" if certain else None
         return Difference("unattached", ours.number, ours.org_id, said, mend, ours.step_since)
     if attachment.leaving or attachment.changed_at > settled_at:
