@@ -265,6 +265,22 @@ async def test_a_spare_number_that_somebody_has_taken_since_is_theirs(
     assert (await run(bench)).differences == []
 
 
+async def test_a_number_that_was_taken_off_is_not_taken_off_by_what_was_seen_before(
+    bench: Bench,
+) -> None:
+    number = await bench.complete()
+    await bench.hear(bench.archive())
+    await bench.until_off(number)
+    attach_elsewhere(bench, number, bench.provider_campaign_id)
+    let_settle(bench)
+    seen = await reconciler(bench).look()
+    assert isinstance(seen, Report)
+    await mend(bench, mends.detach, seen.differences, of={(bench.org_id, number)})
+    await mend(bench, mends.detach, seen.differences, of=set())
+    await bench.until_off(number)
+    await mend(bench, mends.detach, seen.differences, of=set())
+
+
 async def test_a_resting_number_that_a_follow_up_takes_back_is_left_to_it(bench: Bench) -> None:
     number = await bench.complete()
     await bench.hear(bench.archive())
