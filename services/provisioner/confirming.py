@@ -23,12 +23,14 @@ def weighed(order: Order, facts: Iterable[CarrierFact], moment: Moment) -> Follo
     complete stays so."""
     before = order.carriers
     after = words.merged(before, words.counting(order, facts))
-    order = replace(order, carriers=after)
-    answers = tuple(
-        told.answered(order, carrier)
+    changed = [carrier for carrier in CARRIERS if after[carrier].state != before[carrier].state]
+    # Each later fact of the number repeats what all carriers say: that is nobody's new word.
+    since = {
+        carrier: after[carrier].at if carrier in changed else order.told_word(carrier).at
         for carrier in CARRIERS
-        if after[carrier].state != before[carrier].state
-    )
+    }
+    order = replace(order, carriers=after, since=since)
+    answers = tuple(told.answered(order, carrier) for carrier in changed)
     ended = _outcome(order, moment)
     return Followed(ended.order, answers + ended.told)
 

@@ -1,7 +1,7 @@
 """Values of a number order: what it is, what may be done next, and what may come of that."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -113,6 +113,7 @@ class Order:
     step: Step
     step_since: datetime
     carriers: Mapping[Carrier, CarrierState]
+    """Each carrier's word, at the time when it was last heard to say so: the provider's."""
     due_at: datetime | None
     """When something is to be done next; None: never again."""
     tries: int = 0
@@ -141,6 +142,13 @@ class Order:
     """The delay that was told last, unless something else was told since."""
     error: str | None = None
     """What went wrong last, for people."""
+    since: Mapping[Carrier, datetime] = field(default_factory=dict)
+    """Since when carriers have been saying what they say; one that is missing: since its word."""
+
+    def told_word(self, carrier: Carrier) -> CarrierState:
+        """A carrier's word with the time that people are shown: since when it has said so."""
+        word = self.carriers[carrier]
+        return word.model_copy(update={"at": self.since.get(carrier, word.at)})
 
     @property
     def reference(self) -> str:

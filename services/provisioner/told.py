@@ -27,16 +27,16 @@ def purchased(order: Order, now: datetime) -> NumberPurchased:
 
 def answered(order: Order, carrier: Carrier) -> CarrierAnswered:
     """A carrier has given its word."""
-    state = order.carriers[carrier]
-    assert state.state != "pending"
+    word = order.told_word(carrier)
+    assert word.state != "pending"
     return CarrierAnswered(
         org_id=order.launch.org_id,
         campaign_id=order.launch.campaign_id,
         number=_number(order),
         carrier=carrier,
-        answer=state.state,
-        reason=state.reason,
-        answered_at=state.at,
+        answer=word.state,
+        reason=word.reason,
+        answered_at=word.at,
     )
 
 
@@ -59,9 +59,9 @@ def provisioned(
         number=order.number if order.purchased_at is not None else None,
         outcome=outcome,
         carriers=Carriers(
-            att=order.carriers["att"],
-            tmobile=order.carriers["tmobile"],
-            verizon=order.carriers["verizon"],
+            att=order.told_word("att"),
+            tmobile=order.told_word("tmobile"),
+            verizon=order.told_word("verizon"),
         ),
         reason=None if reason is None else reasons.short(reason),
         launched_by=launch.launched_by,

@@ -290,8 +290,8 @@ async def test_archives_and_launches_that_meet_with_faults_in_between_leave_one_
             await bench.hear(bench.archive(name))
 
     meetings = asyncio.gather(*(meet(index) for index in range(18)))
-    workers = [*(bench.worker() for _ in range(3)), bench.releaser()]
-    events = await bench.until_settled(*workers, count=18)
+    workers = [bench.worker() for _ in range(3)]
+    events = await bench.until_settled(*workers, bench.releaser(), count=18)
     await meetings
     assert all(event["archived"] for event in events if event["outcome"] == "failed")
     await bench.pass_time(0.3)

@@ -167,6 +167,20 @@ def test_a_word_is_as_old_as_the_provider_says_whoever_brings_it() -> None:
     assert again.told == ()
 
 
+def test_people_are_shown_since_when_a_carrier_says_it_however_often_it_is_repeated() -> None:
+    one = hear(confirming(), fact("att", s=1), s=2)
+    two = hear(one.order, fact("att", s=3), fact("verizon", s=3), s=4)
+    all_of_them = hear(two.order, *(fact(carrier, s=5) for carrier in CARRIERS), s=6)
+    complete = end(all_of_them)
+    assert complete is not None
+    assert complete.carriers.att.at == at(1)
+    assert complete.carriers.verizon.at == at(3)
+    assert complete.carriers.tmobile.at == at(5)
+    # What came late is still older than what was heard last.
+    assert hear(all_of_them.order, fact("att", "refused", 4)).told == ()
+    assert all_of_them.order.carriers["att"].at == at(5)
+
+
 def test_a_refusal_that_a_later_word_takes_back_stands_no_more() -> None:
     refused = fact("att", "refused", 2, reason="not yet")
     both = hear(confirming(), refused, fact("att", "confirmed", 3))

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from asyncpg import Record
 from asyncpg.pool import PoolConnectionProxy
 
-from services.provisioner.domain import Carrier, CarrierFact, Launch, Order, UseCase
+from services.provisioner.domain import CarrierFact, Launch, Order, UseCase
 from services.provisioner.store import campaigns, facts
 from services.provisioner.store.keys import Key, columns_of
 from shared.events import CarrierState, Person
@@ -204,26 +204,32 @@ async def archive(
 
 async def _confirmations(
     sql: PoolConnectionProxy, keys: Collection[Key]
-) -> dict[str, dict[Carrier, CarrierState]]:
+) -> dict[str, list[Record]]:
     rows = await sql.fetch(
         """
-        SELECT order_id, carrier, state, at, reason
+        SELECT order_id, carrier, state, at, reason, coalesce(since, at) AS since
         FROM unnest($1::text[], $2::text[]) AS wanted (org_id, order_id)
         JOIN confirmations USING (org_id, order_id)
         """,
         *columns_of(keys),
     )
-    found: dict[str, dict[Carrier, CarrierState]] = defaultdict(dict)
+    found: dict[str, list[Record]] = defaultdict(list)
     for row in rows:
-        found[row["order_id"]][row["carrier"]] = CarrierState(
-            state=row["state"], at=row["at"], reason=row["reason"]
-        )
+        found[row["order_id"]].append(row)
     return found
 
 
 async def _put_confirmations(sql: PoolConnectionProxy, orders: Sequence[Order]) -> None:
     rows = [
-        (order.launch.org_id, order.order_id, carrier, said.state, said.at, said.reason)
+        (
+            order.launch.org_id,
+            order.order_id,
+            carrier,
+            said.state,
+            said.at,
+            said.reason,
+            order.told_word(carrier).at,
+        )
         for order in orders
         for carrier, said in order.carriers.items()
     ]
@@ -231,11 +237,12 @@ async def _put_confirmations(sql: PoolConnectionProxy, orders: Sequence[Order]) 
         return
     await sql.execute(
         """
-        INSERT INTO confirmations (org_id, order_id, carrier, state, at, reason)
+        INSERT INTO confirmations (org_id, order_id, carrier, state, at, reason, since)
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[],
-            $6::text[])
+            $6::text[], $7::timestamptz[])
         ON CONFLICT (org_id, order_id, carrier) DO UPDATE
-            SET state = excluded.state, at = excluded.at, reason = excluded.reason
+            SET state = excluded.state, at = excluded.at, reason = excluded.reason,
+                since = excluded.since
             WHERE (confirmations.state, confirmations.at, confirmations.reason)
                 IS DISTINCT FROM (excluded.state, excluded.at, excluded.reason)
         """,
@@ -246,7 +253,7 @@ async def _put_confirmations(sql: PoolConnectionProxy, orders: Sequence[Order]) 
 def _order(
     row: Record,
     use_case: UseCase | None,
-    carriers: dict[Carrier, CarrierState],
+    said: Sequence[Record],
     window: Window,
     *,
     heard: tuple[CarrierFact, ...],
@@ -271,7 +278,11 @@ def _order(
         use_case=use_case,
         step=row["step"],
         step_since=row["step_since"],
-        carriers=carriers,
+        carriers={
+            one["carrier"]: CarrierState(state=one["state"], at=one["at"], reason=one["reason"])
+            for one in said
+        },
+        since={one["carrier"]: one["since"] for one in said},
         due_at=row["due_at"],
         tries=row["tries"],
         preference=row["preference"],

@@ -15,7 +15,8 @@ async def orders(
         SELECT org_id, campaign_id, use_case_id, step, step_since, number, tries, refusals, error,
             due_at, lease IS NOT NULL AS being_done, archived_at, waits_for,
             (SELECT jsonb_object_agg(carrier, jsonb_strip_nulls(
-                    jsonb_build_object('state', state, 'at', at, 'reason', reason)))
+                    jsonb_build_object('state', state, 'at', coalesce(since, at),
+                        'reason', reason)))
              FROM confirmations
              WHERE confirmations.org_id = orders.org_id
                AND confirmations.order_id = orders.order_id) AS carriers
