@@ -48,10 +48,26 @@ QUICK: dict[str, Any] = {
     "unassignment_delay_s": 5,
     "numbers_per_campaign": PLACES,
 }
+TROUBLES: dict[str, dict[str, Any]] = {
+    "none": {},
+    "gone": {"orders_gone": 2},
+    "slow orders": {"order_delay_s": 150},
+    "slow carriers": {"confirmation_delay_s": ConfirmationDelays(att=30, tmobile=4000, verizon=5)},
+    "refused": {"refusals": ({"carrier": "verizon", "next": True},)},
+    "sold out": {"sold_out_area_codes": ("212",)},
+    "cannot leave": {"unassignments_failing": 2},
+    "slow leaving": {"unassignment_delay_s": 200},
+    "documented": {"number_updates_name_carriers": False},
+}
+
 
 Commit = Literal["made", "unmade", "answer lost"]
 Table = Literal["orders", "numbers"]
 TABLES: tuple[Table, ...] = get_args(Table)
+LOST: tuple[tuple[Commit, ...], ...] = (
+    ("unmade",), ("answer lost",), ("made", "unmade"), ("made", "answer lost"),
+)  # fmt: skip
+"""Commits of a claim, and of what came of the call behind it."""
 Result = TypeVar("Result")
 
 
@@ -99,6 +115,8 @@ class Stage:
         self._loop = asyncio.new_event_loop()
         self._patches = ExitStack()
         self.clock = ManualClock(START)
+        self.turns = 0
+        """Counts what was drawn by dice, over all stories."""
         self.database: FickleDatabase
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:

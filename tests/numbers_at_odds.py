@@ -21,7 +21,7 @@ from services.provisioner.handlers import HANDLERS
 from services.provisioner.providers.telnyx_webhooks import read_number_update
 from services.provisioner.reconciler import Overtaken, Reconciler
 from services.provisioner.store import numbers
-from services.sandbox.behaviour import Behaviour, ConfirmationDelays
+from services.sandbox.behaviour import Behaviour
 from services.sandbox.domain import Webhook
 from services.sandbox.registry import Word
 from services.sandbox.world import World
@@ -32,13 +32,15 @@ from shared.events import CampaignArchived, CampaignLaunched, Event, Person, Use
 from shared.ids import new_id
 from shared.rules.hours import Hours, Window
 from tests.number_books import Books, read
-from tests.number_line import Fate, Under
+from tests.number_line import FATES, Fate, Under
 from tests.number_stage import (
     LEASE_S,
+    LOST,
     PATIENCE,
     QUICK,
     START,
     TABLES,
+    TROUBLES,
     Commit,
     Replica,
     Stage,
@@ -47,20 +49,8 @@ from tests.number_stage import (
 
 ORG = "acme"
 USE_CASES = ("votes", "surveys")
-CAMPAIGNS_MOST = 9
+CAMPAIGNS_MOST = 12
 STRIDES_S = (1, 5, 21, 61, 125, 310, 1300, 3700)
-TROUBLES: dict[str, dict[str, Any]] = {
-    "none": {},
-    "gone": {"orders_gone": 2},
-    "slow orders": {"order_delay_s": 150},
-    "slow carriers": {"confirmation_delay_s": ConfirmationDelays(att=30, tmobile=4000, verizon=5)},
-    "refused": {"refusals": ({"carrier": "verizon", "next": True},)},
-    "sold out": {"sold_out_area_codes": ("212",)},
-    "cannot leave": {"unassignments_failing": 2},
-    "slow leaving": {"unassignment_delay_s": 200},
-    "documented": {"number_updates_name_carriers": False},
-}
-
 Plan = Literal["own", "dedicated", "follow-up"]
 
 
@@ -199,11 +189,6 @@ class NumbersAtOdds:
         self.clock.at = until
         self.world.advance(until)
 
-    async def work(self, index: int, table: Table, fates: Sequence[Fate]) -> None:
-        """So many acts, each with its fate, as far as anything is due."""
-        for fate in fates:
-            await self.replicas[index].step(table, fate)
-
     async def meet(self, index: int, table: Table, step: str, fates: Sequence[Fate]) -> None:
         """All goes well until a row comes to this step; from there on its acts have these fates."""
         left, row_id = deque(fates), None
@@ -232,27 +217,66 @@ class NumbersAtOdds:
         await self.wait(max(0.0, (at - self.clock.at).total_seconds()))
         return True
 
-    async def go_on(self, seconds: float) -> None:
-        """Everybody works for a while, and all goes well."""
+    async def go_on(self, seconds: float, *, share: float = 0, dice: int = 0) -> None:
+        """Everybody works for a while. `share`: of the acts to which something happens."""
+        rolls = self._rolls(dice)
         until = self.clock.at + timedelta(seconds=seconds)
         while True:
-            await self._work_off()
+            await self._work_off(rolls, share)
             at = await self._next_at()
             if at is None or at > until:
                 break
             await self.wait(max(0.0, (at - self.clock.at).total_seconds()))
         await self.wait(max(0.0, (until - self.clock.at).total_seconds()))
 
-    async def _work_off(self) -> None:
+    def _rolls(self, dice: int) -> random.Random:
+        """What is drawn is often drawn again: no two turns are to be alike, in any story."""
+        self.stage.turns += 1
+        return random.Random(f"{dice} {self.stage.turns}")
+
+    async def live_on(self, share: float, dice: int) -> None:
+        """Some minutes of an office's life, with troubles in between."""
+        rolls = self._rolls(dice)
+        for _ in range(4):
+            index, use_case_id = rolls.randrange(9), rolls.choice(("votes", *USE_CASES))
+            match rolls.choice(
+                ("own", "own", "clone", "archive", "follow-up", "dedicated", "hear")
+            ):
+                case "clone":
+                    await self.clone(index)
+                case "archive":
+                    await self.archive(index)
+                case "hear":
+                    await self.receive(rolls.randrange(100), dice)
+                case plan:
+                    await self.launch(use_case_id, plan, of=index)
+            seconds = rolls.choice((3, 10, 30, 130))
+            await self.go_on(seconds, share=share, dice=dice)
+
+    async def _work_off(self, rolls: random.Random, share: float) -> None:
         """All that is due by now."""
-        replica = self.replicas[0]
         for _ in range(200):
             due = [table for table in TABLES if await self._due(table)]
             if not due:
                 return
             for table in due:
-                await replica.step(table, "answered")
+                await self._act(table, rolls, share)
         raise AssertionError("it never comes to rest: something is due at once, again and again")
+
+    async def _act(self, table: Table, rolls: random.Random, share: float) -> None:
+        """The next row's act; one in five troubles is the database's."""
+        fate: Fate = "answered"
+        if rolls.random() < share:
+            if rolls.random() < 0.2:
+                self.database.commits.extend(rolls.choice(LOST))
+            else:
+                fate = rolls.choice(FATES)
+        try:
+            await rolls.choice(self.replicas).step(table, fate)
+        except PASSING:
+            return
+        finally:
+            self.database.commits.clear()
 
     async def _due(self, table: Table) -> Record | None:
         """The row that is taken up next."""
@@ -334,20 +358,16 @@ class NumbersAtOdds:
         async with self.database.transaction() as tx:
             await api.record(tx, signed)
 
-    # --- misfortune --------------------------------------------------------------------------
-
-    async def lose_a_commit(
-        self, index: int, what: Table | Literal["webhooks"], commits: Sequence[Commit]
-    ) -> None:
-        """Of the claim, of what came of the call behind it, or of webhooks that were heard."""
-        self.database.commits.extend(commits)
+    async def lose_webhooks_commit(self, commit: Commit) -> None:
+        """The provider tries again in the first case, and in the second too."""
+        self.world.advance(self.clock.at)
+        self._bag += self.world.take_webhooks()
+        again = list(self._bag)
+        self.database.commits.append(commit)
         try:
-            if what == "webhooks":
-                await self.receive(99, 3)
-            else:
-                await self.replicas[index].step(what, "answered")
+            await self.receive(99, 3)
         except PASSING:
-            return
+            self._bag = again
         finally:
             self.database.commits.clear()
 
