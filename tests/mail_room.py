@@ -173,6 +173,14 @@ class Bench:
             )
         return [(row["campaign_id"], row["state"]) for row in rows]
 
+    async def errors(self) -> list[str | None]:
+        """What was said last of each delivery."""
+        async with self.database.connection() as connection:
+            rows = await connection.fetch(
+                "SELECT error FROM deliveries WHERE org_id = $1 ORDER BY notice_id", self.org_id
+            )
+        return [row["error"] for row in rows]
+
 
 @asynccontextmanager
 async def mail_bench(database_url: str) -> AsyncIterator[Bench]:

@@ -78,7 +78,11 @@ class Line:
         kept, self._kept = self._kept, None
         if kept is not None and await kept.is_ready():
             return kept
-        return await self._server.connect()
+        fresh = await self._server.connect()
+        if not fresh.is_open:
+            # Greeted, and left: whoever comes back at once does so without end.
+            raise Unreachable("the server left after its greeting")
+        return fresh
 
     async def give_back(self, conversation: "Conversation") -> None:
         """Keep it for the next letter; `rest` lets it go."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Any
 from urllib.parse import quote
@@ -122,7 +123,9 @@ def readable(number: str) -> str:
 
 def moment(at: datetime, zone: tzinfo) -> str:
     """A time in a zone, to the minute: Wednesday, January 2, 2030 at 7:00 AM EST."""
-    at = at.astimezone(zone)
+    # 9999-12-31 for "no end" has no date in zones that are further on; the year says it all.
+    with suppress(OverflowError):
+        at = at.astimezone(zone)
     name = at.tzname() or ""
     # Zones without letters of their own are named after their offset: "-03".
     name = name if name[:1].isalpha() else f"UTC{name}"

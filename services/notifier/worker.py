@@ -1,6 +1,8 @@
 """Sends the e-mails that are due: claim, hand over, record."""
 
+import asyncio
 import random
+import time
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
@@ -25,6 +27,7 @@ from shared.database import PASSING, Database
 from shared.ids import new_id
 
 LETTERS_MOST = 10
+RECORD_AGAIN_S = 0.5
 
 Wish = tuple[str, str, str]
 """Organization, address, kind."""
@@ -126,7 +129,7 @@ class Mailer:
         if not ours:
             conversation.abort()
             return
-        await self._record([delivery], await conversation.hand_over(letter), lease)
+        await self._record_answer(delivery, await conversation.hand_over(letter), lease)
 
     def _written(self, delivery: Delivery) -> Letter | Refused | NotTaken:
         try:
@@ -136,6 +139,11 @@ class Mailer:
         except BadTemplate as error:
             log.exception("letter not written", notice_id=delivery.notice.notice_id)
             return NotTaken(f"it could not be written: {error}")
+        except Exception as error:
+            # A fault of ours, which passes with the next release or never: shown, tried ever more
+            # rarely, and given up like any other.
+            log.exception("letter not written", notice_id=delivery.notice.notice_id)
+            return NotTaken(f"it could not be written: {type(error).__name__}")
 
     async def _intend(self, delivery: Delivery, lease: str) -> bool:
         """Commit that the server may have it from here on."""
@@ -143,6 +151,19 @@ class Mailer:
             return await deliveries.put_sending(
                 tx.sql, delivery, now=await tx.now(), lease=lease, lease_s=self._lease_s
             )
+
+    async def _record_answer(self, delivery: Delivery, outcome: Outcome, lease: str) -> None:
+        """Record what came of the content, as soon as the database is there. Without these words
+        the letter counts as unclear: one that was put off would never be sent."""
+        until_s = time.monotonic() + self._lease_s
+        while True:
+            try:
+                return await self._record([delivery], outcome, lease)
+            except PASSING as error:
+                if time.monotonic() >= until_s:
+                    raise
+                log.warning("answer not recorded yet", error=repr(error))
+            await asyncio.sleep(RECORD_AGAIN_S)
 
     async def _record(self, tried: Sequence[Delivery], outcome: Outcome, lease: str) -> None:
         async with self._database.transaction() as tx:

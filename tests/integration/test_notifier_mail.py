@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
-from services.notifier.letters import Letter
+from services.notifier import worker
+from services.notifier.letters import Letter, Writer
 from services.notifier.smtp import MailServer
+from services.notifier.store import deliveries
 from tests.mail_room import (
     Bench,
     Inbox,
@@ -172,6 +175,50 @@ async def test_lines_that_start_with_a_dot_arrive_as_they_are() -> None:
     assert inbox.letters[0].content == content
 
 
+async def test_an_answer_is_recorded_as_soon_as_the_database_is_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away, put = 3, deliveries.put
+
+    async def late(*args: Any) -> bool:
+        nonlocal away
+        away -= 1
+        if away >= 0:
+            raise ConnectionResetError
+        return await put(*args)
+
+    monkeypatch.setattr(worker, "RECORD_AGAIN_S", 0.01)
+    inbox = Inbox({"DATA": ["451 come back later"]})
+    await bench.hear(bench.event())
+    async with mail_server(inbox) as port:
+        mailer = bench.mailer(port)
+        monkeypatch.setattr(deliveries, "put", late)
+        await mailer.step()
+        assert await bench.states() == [("spring", "due")]
+        bench.clock.advance(60)
+        await mailer.step()
+    assert len(inbox.letters) == 1
+
+
+async def test_a_letter_that_we_cannot_write_is_shown_and_given_up_in_the_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    writer = Writer("s@example.com")
+    monkeypatch.setattr(writer, "write", broken)
+    await bench.hear(bench.event())
+    async with mail_server(Inbox()) as port:
+        mailer = bench.mailer(port, writer=writer)
+        await mailer.step()
+        assert await bench.errors() == ["it could not be written: RuntimeError"]
+        for _ in range(4):
+            bench.clock.advance(86_400)
+            await mailer.step()
+    assert await bench.states() == [("spring", "expired")]
+
+
 # --- one connection for many letters ------------------------------------------------------------
 
 
@@ -274,6 +321,25 @@ async def test_a_server_that_will_not_talk_to_us_is_no_letters_fault(
     await bench.hear(bench.event())
     await talked_to(bench, greeting, {})
     assert await bench.states() == [("spring", "due")]
+
+
+async def test_a_server_that_greets_and_leaves_is_left_alone_for_a_while(bench: Bench) -> None:
+    came = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal came
+        came += 1
+        writer.write(b"220 hello\r\n")
+        await writer.drain()
+        writer.close()
+
+    await bench.hear(bench.event("a"), bench.event("b"))
+    async with scripted(talk) as port, asyncio.timeout(5):
+        await bench.mailer(port).step()
+    # Each letter has asked for a line of its own at the most.
+    assert came <= 2
+    assert await bench.states() == [("a", "due"), ("b", "due")]
+    assert all(await bench.errors())
 
 
 @pytest.mark.parametrize(

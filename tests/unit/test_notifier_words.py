@@ -1,6 +1,6 @@
 """Facts in words."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -50,6 +50,13 @@ def test_times_are_said_in_the_campaigns_own_zone(zone: str, words: str) -> None
 def test_a_time_in_summer_has_the_summers_name() -> None:
     summer = NOW + timedelta(days=181)
     assert moment(summer, ZoneInfo("America/New_York")).endswith("at 8:00 AM EDT")
+
+
+def test_a_time_that_stands_for_no_end_is_said_as_it_stands_where_zones_have_no_date_for_it() -> (
+    None
+):
+    never = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+    assert moment(never, ZoneInfo("Asia/Tokyo")) == "Friday, December 31, 9999 at 11:59 PM UTC"
 
 
 @pytest.mark.parametrize(
