@@ -16,6 +16,7 @@ from services.provisioner.domain import (
     Buy,
     Done,
     Drop,
+    Found,
     GiveUp,
     LookUp,
     Moment,
@@ -126,6 +127,11 @@ class Provisioner:
         async with self._database.transaction() as tx:
             if isinstance(act, TakePlace):
                 answer = await numbers.room(tx.sql, order, self._numbers_most)
+            elif isinstance(answer, Found):
+                # For sale, and not surely gone for us: whoever bought it would lose it to the
+                # request that gives it back, when that is made again.
+                ours = await numbers.of_any_organization(tx.sql, answer.numbers)
+                answer = Found(tuple(one for one in answer.numbers if one not in ours))
             now = await tx.now()
             moment = Moment(now, self._patience, random.random())
             followed = follow(order, act, answer, moment)

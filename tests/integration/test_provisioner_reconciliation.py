@@ -288,3 +288,22 @@ async def test_a_number_on_another_messaging_profile_is_listed_and_left_alone(
     (one,) = (await run(bench)).differences
     assert (one.kind, one.mend) == ("wrong profile", None)
     assert there.messaging_profile_id == profile_id
+
+
+async def test_each_carriers_word_that_nobody_told_is_recorded_however_late_the_next_one_comes(
+    bench: Bench,
+) -> None:
+    delays = ConfirmationDelays(att=3600, tmobile=3600, verizon=0.1)
+    bench.behave(confirmation_delay_s=delays)
+    bench.patience = replace(bench.patience, limit_s=1)
+    await bench.hear(bench.launch())
+    await bench.outcome("spring")
+    (attachment,) = bench.sandbox.world.registry.attachments()
+    for minutes, carrier in ((20, "att"), (80, "tmobile")):
+        attachment.mappings[carrier] = "ADDED"
+        attachment.updated_at = datetime.now(UTC)
+        let_settle(bench, minutes)
+        await run(bench)
+        await bench.pass_time(0.2)
+    ends = [event["outcome"] for event in await bench.told("NumberProvisioned")]
+    assert ends == ["failed", "complete"]

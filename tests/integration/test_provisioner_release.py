@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from services.provisioner.domain import Absent, Done, Ordered
 from services.provisioner.providers import Fault
 from services.provisioner.providers.telnyx import Telnyx
+from services.sandbox import numbers as sandbox_numbers
 from services.sandbox.behaviour import ConfirmationDelays, Refusal
 from services.sandbox.behaviour import Fault as Script
+from shared.ids import new_id
 from tests.provisioner_bench import Bench, open_bench
 
 
@@ -276,3 +280,29 @@ async def test_launch_and_archive_at_once_never_miss_each_other(bench: Bench) ->
 
     await bench.work_until(all_is_gone)
     assert bench.bought == []
+
+
+async def test_a_number_that_is_being_given_back_is_bought_for_nobody(bench: Bench) -> None:
+    bench.rest(0)
+    bench.behave(answers=(Script(call="release", kind="garbled"),))
+    with mock.patch.object(sandbox_numbers, "STOCK", 1):
+        number = await bench.complete(area_codes=("303",))
+        await bench.hear(bench.archive())
+
+        async def is_sold_again() -> bool:
+            return not bench.bought
+
+        await bench.work_until(is_sold_again, bench.releaser())
+        # The answer was lost: for all we know it has still to be given back.
+        assert (await bench.number(number))["step"] == "return"
+        bench.sandbox.world.numbers._taken.remove(number)
+        other = replace(bench, org_id=new_id())
+        await other.hear(other.use_case())
+        early = other.launch("early", area_codes=("303",), nearby_area_codes=False)
+        await other.hear(early)
+        await other.until_settled(other.worker())
+        bench.behave()
+        await bench.until_given_back()
+        assert (await other.outcome("early"))["outcome"] == "failed"
+        assert await other.complete("late", area_codes=("303",)) == number
+    assert bench.bought == [number]

@@ -109,6 +109,15 @@ async def consider(sql: PoolConnectionProxy, keys: Collection[Key], now: datetim
     )
 
 
+async def of_any_organization(sql: PoolConnectionProxy, numbers: Sequence[str]) -> set[str]:
+    """Those of these numbers that are in our books, and not gone."""
+    rows = await sql.fetch(
+        "SELECT number FROM numbers WHERE number = ANY($1::text[]) AND step <> 'gone'",
+        list(numbers),
+    )
+    return {row["number"] for row in rows}
+
+
 # --- places on a use case ------------------------------------------------------------------------
 
 

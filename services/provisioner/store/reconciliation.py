@@ -90,7 +90,10 @@ async def fail(sql: PoolConnectionProxy, *, lease: str, due_at: datetime, error:
 async def put(
     sql: PoolConnectionProxy, found: Sequence[Difference], begun_at: datetime
 ) -> set[DifferenceKey]:
-    """Write differences down; those that nobody has begun to mend."""
+    """Write differences down; those that nobody has begun to mend.
+
+    Where something else differs than before, it is another difference of the same kind.
+    """
     rows = await sql.fetch(
         """
         INSERT INTO differences AS known
@@ -100,7 +103,8 @@ async def put(
           AS seen (org_id, number, kind, said)
         ORDER BY org_id, number, kind
         ON CONFLICT (org_id, number, kind) DO UPDATE
-            SET said = excluded.said, last_seen_at = excluded.last_seen_at
+            SET said = excluded.said, last_seen_at = excluded.last_seen_at,
+                mended_at = CASE WHEN known.said = excluded.said THEN known.mended_at END
         RETURNING org_id, number, kind, mended_at
         """,
         [one.org_id for one in found],
