@@ -4,9 +4,9 @@ import asyncio
 import re
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, Self
+from threading import Thread
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -18,13 +18,20 @@ from shared.rules.addresses import Unpostable, closed, postable
 CONNECT_S, TOTAL_S = 5.0, 15.0
 ANSWER_MOST_BYTES = 4096
 WORDS_MOST = 200
-# A name server that does not answer keeps its thread for longer than we wait.
-LOOK_UPS_MOST = 64
+# Names at once, each in a thread. One that nobody answers for keeps its own for half a minute.
+LOOK_UPS_MOST = 256
 
 _FAULTS = (aiohttp.ClientError, OSError, TimeoutError)
 
-LookUp = Callable[..., Sequence[tuple[Any, ...]]]
+_Found = Sequence[tuple[Any, ...]]
+LookUp = Callable[..., _Found]
 """As socket.getaddrinfo."""
+
+
+class _Question(NamedTuple):
+    host: str
+    port: int
+    family: socket.AddressFamily
 
 
 class Forbidden(OSError):
@@ -110,23 +117,22 @@ class Webhooks:
 class Resolver(AbstractResolver):
     """Looks names up; raises Forbidden if any of a name's addresses is not to be asked.
 
-    It has threads of its own: names that nobody answers for must not hold up anything else.
+    Each name in a thread of its own, which the end of the process does not wait for: a look-up
+    cannot be cut short. Who asks for a name that is being looked up waits for the same answer, so
+    that a name nobody answers for takes one thread, however often it is asked for.
     """
 
     def __init__(self, look_up: LookUp, *, private_allowed: bool) -> None:
         self._look_up = look_up
         self._private_allowed = private_allowed
-        self._threads = ThreadPoolExecutor(LOOK_UPS_MOST, thread_name_prefix="look-up")
+        self._answers: dict[_Question, asyncio.Future[_Found]] = {}
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """The addresses of a name. Raises OSError."""
-        loop = asyncio.get_running_loop()
         try:
-            found = await loop.run_in_executor(
-                self._threads, self._look_up, host, port, family, socket.SOCK_STREAM
-            )
+            found = await asyncio.shield(self._answer(_Question(host, port, family)))
         except UnicodeError:
             raise OSError(None, "the host is no name") from None
         if not self._private_allowed:
@@ -145,8 +151,36 @@ class Resolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Wait for nobody: a look-up cannot be cut short."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Wait for nobody."""
+
+    def _answer(self, question: _Question) -> "asyncio.Future[_Found]":
+        answer = self._answers.get(question)
+        if answer is None:
+            if len(self._answers) >= LOOK_UPS_MOST:
+                raise OSError(None, "too many names are being looked up")
+            loop = asyncio.get_running_loop()
+            answer = self._answers[question] = loop.create_future()
+            Thread(target=self._ask, args=(question, loop), name="look-up", daemon=True).start()
+        return answer
+
+    def _ask(self, question: _Question, loop: asyncio.AbstractEventLoop) -> None:
+        """In a thread."""
+        found: _Found | Exception
+        try:
+            found = self._look_up(*question, socket.SOCK_STREAM)
+        except Exception as error:
+            found = error
+        # A loop that is closed has nobody left who waits.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._settle, question, found)
+
+    def _settle(self, question: _Question, found: "_Found | Exception") -> None:
+        answer = self._answers.pop(question)
+        if isinstance(found, Exception):
+            answer.set_exception(found)
+            answer.exception()  # looked at, though everybody may have gone
+        else:
+            answer.set_result(found)
 
 
 def guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:

@@ -2,14 +2,17 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from threading import Event
 from typing import Any
 
 import pytest
 
 from services.notifier.posts import Answer, NoAnswer
-from services.notifier.webhooks import Webhooks
+from services.notifier.webhooks import LOOK_UPS_MOST, Webhooks
 from shared.migrate import migrate
 from tests.posting import MIGRATIONS, Bench, bench_on, receiver
 
@@ -150,6 +153,74 @@ async def test_a_name_server_that_hangs_ends_with_the_time_for_connecting() -> N
     finally:
         gate.set()
     assert said == NoAnswer("no answer within 0.3 s")
+
+
+async def test_a_name_that_nobody_answers_for_holds_up_no_other_however_often_it_is_asked_for() -> (
+    None
+):
+    gate, asked = Event(), []
+
+    def look_up(host: str, port: int, *_: Any) -> list[tuple[Any, ...]]:
+        asked.append(host)
+        if host == "hangs.example.org":
+            gate.wait(10)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async with (
+        receiver() as theirs,
+        Webhooks(private_allowed=True, look_up=look_up, total_s=0.5) as webhooks,
+    ):
+        try:
+            said = await asyncio.gather(
+                *(webhooks.post("http://hangs.example.org/", {}, b"{}") for _ in range(300))
+            )
+            assert set(said) == {NoAnswer("no answer within 0.5 s")}
+            url = theirs.url.replace("127.0.0.1", "hooks.example.org")
+            assert await webhooks.post(url, {}, b"{}") == Answer(200)
+            assert asked == ["hangs.example.org", "hooks.example.org"]
+        finally:
+            gate.set()
+
+
+async def test_names_that_nobody_answers_for_are_looked_up_a_bounded_number_at_once() -> None:
+    gate = Event()
+
+    def hangs(*_: Any) -> list[tuple[Any, ...]]:
+        gate.wait(10)
+        raise OSError(None, "the gate is open")
+
+    async with Webhooks(private_allowed=True, look_up=hangs, total_s=3) as webhooks:
+        posts = [
+            asyncio.create_task(webhooks.post(f"http://h{index}.example.org/", {}, b"{}"))
+            for index in range(LOOK_UPS_MOST + 1)
+        ]
+        done, _ = await asyncio.wait(posts, return_when=asyncio.FIRST_COMPLETED)
+        words = "the host was not found: too many names are being looked up"
+        assert [one.result() for one in done] == [NoAnswer(words)]
+        gate.set()
+        words = "the host was not found: the gate is open"
+        assert {await one for one in posts if one not in done} == {NoAnswer(words)}
+        # And there is room again.
+        assert await webhooks.post("http://h.example.org/", {}, b"{}") == NoAnswer(words)
+
+
+def test_the_end_of_the_process_waits_for_no_name_server() -> None:
+    program = """
+import asyncio, time
+from services.notifier.webhooks import LOOK_UPS_MOST, Webhooks
+
+async def post():
+    hangs = lambda *_: time.sleep(60)
+    async with Webhooks(private_allowed=True, look_up=hangs, total_s=0.2) as webhooks:
+        print(await webhooks.post("http://hangs.example.org/", {}, b""))
+
+asyncio.run(post())
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert ended.stdout == "NoAnswer(reason='no answer within 0.2 s')\n"
+    assert ended.stderr == ""
 
 
 async def test_a_refusal_is_recorded_in_words_and_tried_again(database_url: str) -> None:
