@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from services.provisioner.domain import CARRIERS
 from services.sandbox.behaviour import ConfirmationDelays, Refusal
 from services.sandbox.behaviour import Fault as Script
 from tests.provisioner_bench import Bench
@@ -299,7 +300,7 @@ async def test_each_carriers_word_that_nobody_told_is_recorded_however_late_the_
     await bench.hear(bench.launch())
     await bench.outcome("spring")
     (attachment,) = bench.sandbox.world.registry.attachments()
-    for minutes, carrier in ((20, "att"), (80, "tmobile")):
+    for carrier, minutes in zip(CARRIERS[:2], (20, 80), strict=True):
         attachment.mappings[carrier] = "ADDED"
         attachment.updated_at = datetime.now(UTC)
         let_settle(bench, minutes)
