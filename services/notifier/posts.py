@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from services.notifier.domain import NEWS_FOR_S, Delivery, Kind, Notice, settled
+from services.notifier.domain import NEWS_FOR_S, Delivery, Kind, Notice, overtaken, settled
 from shared.events import instant
 from shared.rules.webhook_keys import webhook_key
 
@@ -120,7 +120,8 @@ def withheld(post: Post, now: datetime) -> Delivery | None:
     if now - notice.created_at > timedelta(seconds=NEWS_FOR_S):
         words = post.delivery.error or "it waited until it was no news any more"
         return settled(post.delivery, "expired", words, now)
-    return None
+    why = overtaken(post.delivery)
+    return None if why is None else settled(post.delivery, "overtaken", why, now)
 
 
 def after(

@@ -85,6 +85,29 @@ async def test_what_was_not_taken_is_posted_again_under_the_same_id(
     assert await bench.states() == ["sent"]
 
 
+async def test_a_failure_that_is_heard_after_the_completion_is_not_posted(bench: Bench) -> None:
+    """Receivers go by `timestamp`, and would take it for the last word."""
+    async with receiver() as theirs:
+        await bench.hear(bench.settings(theirs.url), bench.provisioned())
+        bench.clock.advance(60)
+        await bench.hear(bench.provisioned(outcome="failed"))
+        await bench.post()
+    assert [got.read(bench.org_id)["data"]["outcome"] for got in theirs.got] == ["complete"]
+    assert await bench.states() == ["sent", "overtaken"]
+
+
+async def test_a_failure_that_is_heard_first_is_posted_whatever_follows(bench: Bench) -> None:
+    async with receiver(500) as theirs:
+        await bench.hear(bench.settings(theirs.url), bench.provisioned(outcome="failed"))
+        await bench.post()
+        bench.clock.advance(60)
+        await bench.hear(bench.provisioned(after_failure=True))
+        await bench.post()
+    said = [got.read(bench.org_id) for got in theirs.got[1:]]
+    said.sort(key=lambda one: str(one["timestamp"]))
+    assert [one["data"]["outcome"] for one in said] == ["failed", "complete"]
+
+
 async def test_a_redirect_is_not_followed(bench: Bench) -> None:
     async def elsewhere(request: web.Request) -> web.StreamResponse:
         return web.Response(status=307, headers={"Location": other.url})

@@ -30,7 +30,7 @@ from shared.rules.webhook_keys import shown, webhook_key
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 MASTER = b"the platform's own key, of 32 and more characters"
 KEY = webhook_key(MASTER, "acme", 1)
-NOTICE = Notice("acme", "n1", "spring", "window at risk", {"name": "Frühling"}, NOW)
+NOTICE = Notice("acme", "n1", "spring", "window at risk", {"name": "Frühling", "revision": 1}, NOW)
 RECEIVER = Receiver(3, frozenset({"window at risk"}), "https://example.org", 1, None, None)
 
 

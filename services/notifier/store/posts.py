@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from asyncpg.pool import PoolConnectionProxy
 
-from services.notifier.domain import Delivery, Notice
+from services.notifier.domain import Campaign, Delivery, Notice
 from services.notifier.posts import Post
 from services.notifier.store.wishes import receiver_of
 from shared.database import columns
@@ -76,7 +76,12 @@ async def lease_due(
             RETURNING mine.*)
         SELECT notice.*, taken.state, taken.state_since, taken.due_at, taken.tries, taken.error,
             wish.version, wish.notices, wish.url, wish.secret_version, wish.rotated_at,
-            wish.gone_at
+            wish.gone_at, EXISTS (
+                -- By then: what was noted before it was true, and receivers see the order.
+                SELECT 1 FROM notices AS other
+                WHERE (other.org_id, other.campaign_id) = (notice.org_id, notice.campaign_id)
+                  AND other.kind = 'provisioning complete'
+                  AND other.created_at <= notice.created_at) AS is_complete
         FROM taken
         JOIN notices AS notice USING (org_id, notice_id)
         JOIN webhook_settings AS wish USING (org_id)
@@ -107,6 +112,7 @@ async def lease_due(
                 tries=row["tries"],
                 error=row["error"],
                 channel="webhook",
+                campaign=Campaign(is_complete=row["is_complete"]),
             ),
             receiver_of(row),
         )
