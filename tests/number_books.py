@@ -35,9 +35,13 @@ class Books:
     world: World
     too_late: Sequence[str]
     """References of purchases that may have landed beside another one of the same order."""
+    undedicated: int
+    """How often a use case's dedicated number was ended."""
 
 
-async def read(database: Database, world: World, too_late: Sequence[str]) -> Books:
+async def read(
+    database: Database, world: World, *, too_late: Sequence[str], undedicated: int
+) -> Books:
     """Open them."""
     async with database.connection() as connection:
         orders = await connection.fetch("SELECT * FROM orders ORDER BY campaign_id")
@@ -50,6 +54,7 @@ async def read(database: Database, world: World, too_late: Sequence[str]) -> Boo
         world.numbers.owned(None, None),
         world,
         too_late,
+        undedicated,
     )
 
 
@@ -62,7 +67,7 @@ def _events(rows: Sequence[Record]) -> dict[str, list[Row]]:
 
 def trespasses(books: Books) -> list[str]:
     """What may be at no moment."""
-    found = [*_of_outcomes(books), *_of_purchases(books)]
+    found = [*_of_outcomes(books), *_of_purchases(books), *_of_dedicated(books)]
     holdings = books.world.judge.verdict()["use_cases"]
     assert isinstance(holdings, list)
     found += [f"too many numbers on a use case: {line}" for line in holdings if line["over"]]
@@ -114,6 +119,34 @@ def _of_purchases(books: Books) -> list[str]:
         if len(numbers) > 1 + len(late):
             found.append(f"{numbers} were bought for one campaign")
     return found
+
+
+def _of_dedicated(books: Books) -> list[str]:
+    """Bought once for a use case, unless it was ended, or did not come to what it should."""
+    found = []
+    for use_case_id in {order["use_case_id"] for order in books.orders}:
+        orders = [
+            order
+            for order in books.orders
+            if order["dedicated"] and order["use_case_id"] == use_case_id
+        ]
+        numbers = {order["number"] for order in orders if order["purchased_at"] is not None}
+        failed = sum(order["step"] == "failed" for order in orders)
+        if len(numbers) > 1 + books.undedicated + failed:
+            found.append(f"{use_case_id} has bought {numbers} to be dedicated")
+    return found
+
+
+def forgotten(books: Books) -> list[str]:
+    """Numbers at the provider that only a reconciliation would find, once all has come to rest."""
+    purchased = {row["number"] for row in books.orders if row["purchased_at"] is not None}
+    return [
+        f"{one.phone} was bought, and is forgotten"
+        for one in books.owned
+        if one.phone not in books.numbers
+        and one.phone not in purchased
+        and one.customer_reference not in books.too_late
+    ]
 
 
 def losses(books: Books) -> list[str]:

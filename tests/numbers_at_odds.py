@@ -69,6 +69,7 @@ class NumbersAtOdds:
         )  # fmt: skip
         self._bag: list[Webhook] = []
         self.launched: list[str] = []
+        self.undedicated = 0
 
     @property
     def world(self) -> World:
@@ -115,9 +116,11 @@ class NumbersAtOdds:
             if len(self.launched) == CAMPAIGNS_MOST:
                 return
             self.launched.append(campaign_id)
-        number = await self._number_of(followed) if plan == "follow-up" else None
-        if number is not None:
-            use_case_id = await self._use_case_of(followed)
+        number = None
+        if plan == "follow-up":
+            order = await self._order_of(followed)
+            if order["purchased_at"] is not None:
+                number, use_case_id = order["number"], order["use_case_id"]
         await self.hear(
             CampaignLaunched(
                 org_id=ORG,
@@ -136,9 +139,9 @@ class NumbersAtOdds:
 
     async def clone(self, index: int) -> None:
         """On the same afternoon: the old one is archived, the new one launched."""
-        use_case_id = await self._use_case_of(self.campaign(index))
+        order = await self._order_of(self.campaign(index))
         await self.archive(index)
-        await self.launch(use_case_id, "own")
+        await self.launch(order["use_case_id"], "own")
 
     async def crowd(self, use_case_id: str, plan: Plan, count: int) -> None:
         """Several at once, and everybody takes them up at once."""
@@ -159,24 +162,15 @@ class NumbersAtOdds:
                 "SELECT number FROM numbers WHERE use_case_id = $1 AND dedicated", use_case_id
             )
             if number is not None:
+                self.undedicated += 1
                 await numbers.undedicate(tx.sql, ORG, number, self.clock.at)
 
-    async def _number_of(self, campaign_id: str) -> str | None:
-        number: str | None = await self._of(
-            "SELECT number FROM orders WHERE campaign_id = $1 AND purchased_at IS NOT NULL",
-            campaign_id,
-        )
-        return number
-
-    async def _use_case_of(self, campaign_id: str) -> str:
-        found: str = await self._of(
-            "SELECT use_case_id FROM orders WHERE campaign_id = $1", campaign_id
-        )
-        return found
-
-    async def _of(self, query: str, campaign_id: str) -> Any:
+    async def _order_of(self, campaign_id: str) -> Record:
+        query = "SELECT * FROM orders WHERE campaign_id = $1"
         async with self.database.connection() as connection:
-            return await connection.fetchval(query, campaign_id)
+            row = await connection.fetchrow(query, campaign_id)
+        assert row is not None
+        return row
 
     # --- time and workers --------------------------------------------------------------------
 
@@ -250,8 +244,7 @@ class NumbersAtOdds:
                     await self.receive(rolls.randrange(100), dice)
                 case plan:
                     await self.launch(use_case_id, plan, of=index)
-            seconds = rolls.choice((3, 10, 30, 130))
-            await self.go_on(seconds, share=share, dice=dice)
+            await self.go_on(rolls.choice((3, 10, 30, 130)), share=share, dice=dice)
 
     async def _work_off(self, rolls: random.Random, share: float) -> None:
         """All that is due by now."""
@@ -374,22 +367,27 @@ class NumbersAtOdds:
     # --- what came of it -----------------------------------------------------------------------
 
     async def books(self) -> Books:
-        return await read(self.database, self.world, self.under.too_late)
+        late = self.under.too_late
+        return await read(self.database, self.world, too_late=late, undedicated=self.undedicated)
 
     # --- the end -----------------------------------------------------------------------------
 
     async def come_to_rest(self) -> None:
-        """All troubles pass, and days go by."""
+        """All troubles pass, and everything that was begun comes to its end."""
         self.trouble("none")
         for replica in self.replicas:
             await replica.let_go()
         for use_case_id in USE_CASES:
             await self.register(use_case_id)
-        for _ in range(4):
+        await self.receive(99, 5)
+        await self.go_on(1.5 * PATIENCE.limit_s)
+
+    async def be_reconciled(self) -> None:
+        """Some hours more, with what they bring."""
+        for _ in range(3):
             await self.receive(99, 5)
-            await self.go_on(PATIENCE.limit_s / 2)
             await self.reconcile()
-        await self.go_on(PATIENCE.limit_s)
+            await self.go_on(PATIENCE.limit_s / 2)
 
 
 async def _passing(work: Coroutine[Any, Any, object]) -> None:

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 
 from services.provisioner.domain import CARRIERS, Carrier
 from services.sandbox.registry import Word
-from tests.number_books import losses, trespasses
+from tests.number_books import forgotten, losses, trespasses
 from tests.number_line import FATES, Fate
 from tests.number_stage import TROUBLES, Commit, Stage
 from tests.numbers_at_odds import STRIDES_S, USE_CASES, NumbersAtOdds, Plan
@@ -161,6 +161,9 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.run(self.world.come_to_rest())
+        found = forgotten(self.run(self.world.books()))
+        assert not found, found
+        self.run(self.world.be_reconciled())
         books = self.run(self.world.books())
         found = [*trespasses(books), *losses(books)]
         assert not found, found
@@ -175,7 +178,7 @@ def test_whatever_happens_no_campaign_has_two_numbers_and_no_number_is_lost(
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=HUNT or 60,
+                max_examples=HUNT or 50,
                 stateful_step_count=25,
                 deadline=None,
                 derandomize=not HUNT,
