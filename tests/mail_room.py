@@ -183,13 +183,16 @@ class Bench:
 
 
 @asynccontextmanager
-async def mail_bench(database_url: str) -> AsyncIterator[Bench]:
-    """With nothing noted yet."""
+async def mail_bench(database_url: str, *, emptied: bool = True) -> AsyncIterator[Bench]:
+    """With nothing noted yet, where it is to be emptied."""
     await migrate(database_url, "notifier", MIGRATIONS)
     clock = ManualClock(NOW)
     database = await Database.open(database_url, "notifier", size=4, clock=clock)
-    async with database.connection() as connection:
-        await connection.execute("TRUNCATE notices, deliveries, campaigns, admin_settings, heard")
+    if emptied:
+        async with database.connection() as connection:
+            await connection.execute(
+                "TRUNCATE notices, deliveries, campaigns, admin_settings, heard"
+            )
     bench = Bench(database, clock, new_id())
     yield bench
     for mailer in bench.mailers:

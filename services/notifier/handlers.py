@@ -20,7 +20,7 @@ from shared.events import (
 
 async def note_launches(tx: Transaction, events: Sequence[CampaignLaunched]) -> None:
     """Who launched these campaigns; what waited to be told to them is due now."""
-    await campaigns.put_launches(tx.sql, events)
+    await campaigns.put_launchers(tx.sql, events)
     await campaigns.put_windows(tx.sql, events)
     keys = [(event.org_id, event.campaign_id) for event in events]
     await deliveries.mail_to_admins(tx.sql, keys, now=await tx.now())
@@ -51,6 +51,8 @@ async def _note(tx: Transaction, events: Sequence[Noticed]) -> None:
     keys = [(event.org_id, event.campaign_id) for event in events]
     # First: a launch that is being noted at this moment either is seen, or waits and sees us.
     await campaigns.meet(tx.sql, keys)
+    told = [event for event in events if not isinstance(event, CampaignHeld)]
+    await campaigns.put_launchers(tx.sql, told)
     added = await notices.add(tx.sql, [notice_of(event, now) for event in events])
     await deliveries.mail_to_admins(tx.sql, keys, now=now)
     await posts.add(tx.sql, added, now=now)

@@ -46,6 +46,8 @@ def samples() -> Iterator[Delivery]:
     yield sample(at_risk(failing=1, safe_end_at=None))
     for carrier, state in product(get_args(Carrier), get_args(Answer)):
         yield sample(held(carrier=carrier, state=state))
+    # As far as is known of one that was launched before the notifier heard of launches.
+    yield sample(held(), Campaign(name=CAMPAIGN.name, launched_by=ADMIN))
 
 
 def carriers(att: Answer, tmobile: Answer, verizon: Answer) -> Carriers:

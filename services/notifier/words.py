@@ -50,13 +50,13 @@ def words_for(delivery: Delivery, link: str | None = None) -> Words:
             words = _of_hold(CampaignHeld.model_validate(notice.facts), zone)
         case "daily digest":
             raise ValueError("a digest is posted, never mailed")
-    if admin is None or name is None or window is None:
+    if admin is None or name is None:
         raise ValueError("nothing can be said of a campaign before its launch is known")
     return words | {
         "admin": one_line(admin.name),
         "campaign": one_line(name),
-        "opens": moment(window.opens_at, zone),
-        "closes": moment(window.closes_at, zone),
+        "opens": window and moment(window.opens_at, zone),
+        "closes": window and moment(window.closes_at, zone),
         "hours": campaign.hours and open_hours(campaign.hours),
         "link": link and filled(link, notice.org_id, notice.campaign_id or ""),
     }

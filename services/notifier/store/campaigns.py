@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from asyncpg.pool import PoolConnectionProxy
 
 from services.notifier.domain import CampaignKey
-from shared.events import CampaignLaunched, WindowChanged
+from shared.events import CampaignLaunched, NumberProvisioned, WindowAtRisk, WindowChanged
 
 
 async def meet(sql: PoolConnectionProxy, keys: Iterable[CampaignKey]) -> None:
@@ -24,8 +24,14 @@ async def meet(sql: PoolConnectionProxy, keys: Iterable[CampaignKey]) -> None:
     )
 
 
-async def put_launches(sql: PoolConnectionProxy, events: Sequence[CampaignLaunched]) -> None:
-    """Remember who launched these campaigns, and hold them. Told twice, the first one counts."""
+async def put_launchers(
+    sql: PoolConnectionProxy, events: Sequence[CampaignLaunched | NumberProvisioned | WindowAtRisk]
+) -> None:
+    """Remember who launched these campaigns, and hold them. Told twice, the first one counts.
+
+    Not by CampaignLaunched alone: of campaigns that were launched before anybody here listened for
+    that, only what came of them says who is to be told more.
+    """
     rows = sorted(events, key=lambda event: (event.org_id, event.campaign_id))
     await sql.executemany(
         """
