@@ -4,14 +4,17 @@ from collections.abc import Sequence
 
 from services.provisioner.domain import CARRIER_NAMES, CARRIERS, Order, Patience
 
+NAMED_MOST = 10
+"""Area codes by name: with more, an event would carry no advice behind them."""
+
 
 def no_number(order: Order) -> str:
     if not order.launch.area_codes:
         return "The provider has no numbers for sale."
-    sold_out = f"No number is for sale in area code {_listed(order.launch.area_codes)}"
+    sold_out = f"No number is for sale in {_area_codes(order)}"
     if order.launch.nearby:
-        return f"{sold_out} or nearby in the same state."
-    return f"{sold_out}. Clone the campaign with others, or allow nearby ones."
+        return f"{sold_out} or nearby in the same state. Clone the campaign with other area codes."
+    return f"{sold_out}. Clone the campaign with other area codes, or allow nearby ones."
 
 
 def no_place(most: int) -> str:
@@ -22,12 +25,13 @@ def no_place(most: int) -> str:
 
 
 def archived(order: Order) -> str:
-    missing = "it had a number" if order.purchased_at is None else "all carriers had confirmed it"
-    return f"The campaign was archived before {missing}."
+    if order.purchased_at is None:
+        return "The campaign was archived before it had a number."
+    return "The campaign was archived before all carriers had confirmed its number."
 
 
-LAUNCHED_WITH = "It was launched with its number: nothing to buy."
-DEDICATED = "It sends from its use case's dedicated number: nothing to buy."
+LAUNCHED_WITH = "The campaign was launched on a number that was there: no number was bought for it."
+DEDICATED = "The campaign sends from its use case's dedicated number: no number was bought for it."
 GIVEN_BACK = (
     "The number was given back when the last campaign on it was archived. "
     "Clone the campaign instead: its clone gets a number of its own."
@@ -38,7 +42,14 @@ def from_nearby(order: Order) -> str | None:
     if not order.found_nearby:
         return None
     code = (order.number or "")[2:5]
-    return f"Sold out in area code {_listed(order.launch.area_codes)}: the number is from {code}."
+    return f"Sold out in {_area_codes(order)}: the number is from {code}."
+
+
+def _area_codes(order: Order) -> str:
+    codes = tuple(dict.fromkeys(order.launch.area_codes))
+    if len(codes) > NAMED_MOST:
+        return f"all {len(codes)} area codes"
+    return f"area code{'s' if len(codes) > 1 else ''} {_listed(codes)}"
 
 
 def refused(order: Order) -> str:

@@ -57,7 +57,7 @@ async def test_when_all_are_sold_out_a_number_nearby_is_bought_and_the_admin_is_
     await bench.hear(bench.use_case(), bench.launch())
     (event,) = await bench.until_settled()
     assert event["outcome"] == "complete"
-    assert event["reason"] == "Sold out in area code 212 and 646: the number is from 332."
+    assert event["reason"] == "Sold out in area codes 212 and 646: the number is from 332."
 
 
 async def test_where_all_of_a_city_is_sold_out_a_number_of_its_state_is_bought(
@@ -78,7 +78,7 @@ async def test_a_state_that_is_sold_out_fails_the_campaign_rather_than_buying_in
     await bench.hear(bench.use_case(), bench.launch(area_codes=("808",)))
     (event,) = await bench.until_settled()
     assert (event["outcome"], event["number"]) == ("failed", None)
-    assert event["reason"] == "No number is for sale in area code 808 or nearby in the same state."
+    assert event["reason"].startswith("No number is for sale in area code 808 or nearby ")
 
 
 async def test_a_campaign_that_allows_no_nearby_area_codes_fails_and_says_why(
@@ -89,8 +89,8 @@ async def test_a_campaign_that_allows_no_nearby_area_codes_fails_and_says_why(
     (event,) = await bench.until_settled()
     assert (event["outcome"], event["number"]) == ("failed", None)
     assert event["reason"] == (
-        "No number is for sale in area code 212 and 646. "
-        "Clone the campaign with others, or allow nearby ones."
+        "No number is for sale in area codes 212 and 646. "
+        "Clone the campaign with other area codes, or allow nearby ones."
     )
     assert bench.bought == []
 
@@ -136,7 +136,7 @@ async def test_a_campaign_with_a_number_is_complete_at_once(bench: Bench) -> Non
     (event,) = await bench.told("NumberProvisioned")
     assert event["outcome"] == "complete"
     assert event["number"] == "+12125550123"
-    assert event["reason"] == "It was launched with its number: nothing to buy."
+    assert "no number was bought for it" in event["reason"]
     (purchased,) = await bench.told("NumberPurchased")
     assert purchased["number"] == "+12125550123"
     await bench.worker().step()
