@@ -5,6 +5,7 @@ from dataclasses import replace
 from services.provisioner import told
 from services.provisioner.domain import Moment, Order, Step, seconds
 from services.provisioner.moves import Followed
+from shared.events import NumberPurchased
 
 FAULTS_MANY = 3
 """Faults in a row in one step; fewer are made good before anybody would have noticed."""
@@ -22,6 +23,7 @@ _USE_CASE: dict[Step, str] = {
     "place": "a place on its use case: a number is still on its way off it",
 }
 
+_CARRIERS = "the carriers: they have not all confirmed the number yet"
 _DEDICATED = "the dedicated number of its use case: it is not bought yet"
 
 
@@ -29,6 +31,9 @@ def waits_for(order: Order, moment: Moment) -> str | None:
     """What an order waits for, in words for the admin; None: for nothing unusual."""
     if order.tries >= FAULTS_MANY:
         return _PROVIDER.get(order.step)
+    if order.step == "confirm":
+        # Carriers that take their time are no delay; but one that was told is not the cause still.
+        return None if order.waits_for is None else _CARRIERS
     if order.step == "place" and order.launch.dedicated:
         is_late = seconds(moment.now, order.step_since) >= moment.patience.fast_s
         return _DEDICATED if is_late else None
@@ -40,9 +45,12 @@ def waits_for(order: Order, moment: Moment) -> str | None:
 
 def with_delay(followed: Followed, moment: Moment) -> Followed:
     """Tell of a delay, once for each cause in a row; whatever is told of the order ends it."""
-    order = replace(followed.order, waits_for=None) if followed.told else followed.order
+    order = followed.order
+    if any(isinstance(event, NumberPurchased) for event in followed.told):
+        order = replace(order, waits_for=None)
     words = waits_for(order, moment)
     if words is None or words == order.waits_for:
-        return replace(followed, order=order)
+        known = None if followed.told else order.waits_for
+        return replace(followed, order=replace(order, waits_for=known))
     delayed = told.delayed(order, words, moment.now)
     return replace(followed, order=replace(order, waits_for=words), told=(*followed.told, delayed))

@@ -126,6 +126,7 @@ async def test_another_cause_is_told_of_again(bench: Bench) -> None:
     assert [one["waits_for"].split(":")[1] for one in await bench.told("ProvisioningDelayed")] == [
         " it does not say which numbers are for sale",
         " it has not put the number on the use case yet",
+        " they have not all confirmed the number yet",
     ]
 
 
