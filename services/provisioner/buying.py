@@ -13,6 +13,7 @@ from services.provisioner.domain import (
     Order,
     Ordered,
     Room,
+    Search,
     seconds,
 )
 from services.provisioner.moves import Followed
@@ -59,14 +60,19 @@ def shared(order: Order, number: str, why: str, now: datetime, *, is_confirmed: 
     return Followed(settled.order, purchased + settled.told)
 
 
-def found(order: Order, numbers: Sequence[str], moment: Moment) -> Followed:
+def next_search(order: Order) -> Search:
+    """The search that is its turn: the first, where another version's table had more of them."""
     wanted = searches(order.launch)
-    right = [number for number in numbers if fits(wanted[order.preference], number)]
+    return wanted[order.preference if order.preference < len(wanted) else 0]
+
+
+def found(order: Order, search: Search, numbers: Sequence[str], moment: Moment) -> Followed:
+    right = [number for number in numbers if fits(search, number)]
     if right:
         # Other campaigns are offered the same list at the same time: each starts elsewhere in it.
         start = int(moment.luck * len(right))
         return Followed(_try_number(order, right[start:] + right[:start], moment))
-    if order.preference + 1 < len(wanted):
+    if order.preference + 1 < len(searches(order.launch)):
         return Followed(replace(order, preference=order.preference + 1, due_at=moment.now))
     if order.refusals + 1 >= ROUNDS:
         return moves.settle(order, "failed", moment.now, reasons.no_number(order))

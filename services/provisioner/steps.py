@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import datetime
 
 from services.provisioner import buying, confirming, moves, reasons, words
-from services.provisioner.area_codes import searches
 from services.provisioner.delays import with_delay
 from services.provisioner.domain import (
     CARRIERS,
@@ -117,7 +116,7 @@ def next_act(order: Order, now: datetime, patience: Patience) -> Act:
     if order.step in ("waiting", "place"):
         return TakePlace()
     if order.step == "search":
-        return searches(order.launch)[order.preference]
+        return buying.next_search(order)
     if order.step == "order":
         if order.ask in ("new", "doubted"):
             return Buy(_number(order), order.reference, use_case.messaging_profile_id)
@@ -184,7 +183,8 @@ def _follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
         case LookUp(), Absent():
             return buying.not_found(order, moment)
         case Search(), Found() | Refused():
-            return buying.found(order, answer.numbers if isinstance(answer, Found) else (), moment)
+            numbers = answer.numbers if isinstance(answer, Found) else ()
+            return buying.found(order, act, numbers, moment)
         case SetProfile(), Done():
             return Followed(moves.to_step(order, "attach", moment.now))
         case Attach(), Done():

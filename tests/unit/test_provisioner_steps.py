@@ -173,6 +173,13 @@ def test_area_codes_are_searched_in_order_and_their_neighbours_last(nothing: Ans
     ]
 
 
+def test_where_another_version_had_more_searches_an_order_starts_again_from_the_first() -> None:
+    late = order(launch=launch(area_codes=("999",)), preference=1)
+    assert next_act(late, NOW, PATIENCE) == Search("999")
+    assert after(late, Search("999"), Found(("+19995550101",))).order.step == "order"
+    assert after(late, Search("999"), Found(())).order.preference == 0
+
+
 def test_a_campaign_without_preferences_takes_any_number() -> None:
     anywhere = order(launch=launch(area_codes=()))
     assert next_act(anywhere, NOW, PATIENCE) == Search()
