@@ -222,6 +222,24 @@ async def test_a_day_whose_counting_died_is_told_all_the_same_and_once(office: D
     assert len(await reports(office, acme)) == 1
 
 
+async def test_a_webhook_that_is_set_while_a_day_is_told_has_it_told_no_second_time(
+    office: Desk,
+) -> None:
+    acme = await subscribed(office)
+    await sent(acme, NOON)
+    office.clock.at = DUE
+    async with office.database.transaction() as tx:
+        taken = await digests.take_due(tx, DUE, REPORT_LEASE)
+    assert taken is not None
+    async with office.database.transaction() as tx:
+        await reporting.report(tx, taken)
+        setting = asyncio.create_task(subscribe(acme))
+        await asyncio.sleep(0.3)
+        assert not setting.done()
+    await setting
+    assert len(await reports(office, acme)) == 1
+
+
 async def test_days_that_were_missed_are_told_one_by_one(office: Desk) -> None:
     acme = await subscribed(office)
     await sent(acme, *(NOON + timedelta(days=day) for day in range(3)))

@@ -14,9 +14,10 @@ FAILURES_MOST = 10
 
 
 async def wanted(tx: Transaction, org_id: str) -> Digests:
-    """An organization's digests, as they stand."""
+    """An organization's digests, as they stand, and stay until the end of the transaction: a day
+    that is being told at this moment is seen to be told."""
     row = await tx.sql.fetchrow(
-        "SELECT digest_day, digest_due_at FROM webhooks WHERE org_id = $1", org_id
+        "SELECT digest_day, digest_due_at FROM webhooks WHERE org_id = $1 FOR NO KEY UPDATE", org_id
     )
     if row is None:
         return Digests(wanted=False, day=None)
