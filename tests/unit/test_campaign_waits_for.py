@@ -66,3 +66,13 @@ def test_a_purchase_ends_what_held_it_up() -> None:
 def test_where_all_have_answered_nothing_is_waited_for() -> None:
     yes = CarrierAnswer("confirmed", at(5))
     assert found(Number(NUMBER, at(1)), att=yes, tmobile=yes, verizon=yes).waits_for is None
+
+
+def test_advice_for_a_failure_tells_lower_rates_from_no_number_at_all() -> None:
+    refused = found(Number(NUMBER, at(1), "failed"))
+    assert "delivered at lower-than-normal rates" in refused.advice
+    assert "clone the campaign" in refused.advice
+    none = found(Number(outcome="failed"))
+    assert "no message can be sent" in none.advice
+    assert "rates" not in none.advice
+    assert "clone the campaign" in none.advice

@@ -87,17 +87,23 @@ _LOOKS: dict[Literal["complete", "failed"] | None, _Look] = {
         "failed",
         "Provisioning Failed",
         "red",
-        "The campaign could not be provisioned with all of the carriers. There is an increased "
-        "risk that messages will be delivered at lower-than-normal rates. To re-attempt it before "
-        "your messages are sent, clone the campaign and archive this one once the new one is "
-        "ready. If its use case has close to 49 numbers, archive a few old campaigns before you "
-        "clone.",
+        "To re-attempt it before your messages are sent, clone the campaign and archive this one "
+        "once the new one is ready. If its use case has close to 49 numbers, archive a few old "
+        "campaigns before you clone.",
     ),
 }
 
 
 _OPEN = "Senders can send messages before the number has completed provisioning."
 _HELD = "All messages wait until it has."
+_AT_RISK = (
+    "The campaign could not be provisioned with all of the carriers. There is an increased risk "
+    "that messages will be delivered at lower-than-normal rates."
+)
+_NO_NUMBER = (
+    "The campaign could not be provisioned: it has no phone number, so no message can be sent "
+    "from it."
+)
 
 
 def provisioning(
@@ -115,6 +121,8 @@ def provisioning(
     advice = look.advice
     if look.status == "provisioning":
         advice = f"{advice} {_HELD if held else _OPEN}"
+    if look.status == "failed":
+        advice = f"{_NO_NUMBER if number.number is None else _AT_RISK} {advice}"
     waits_for, delayed_at = _waits_for(number, carriers)
     return Provisioning(
         status=look.status,
