@@ -3,6 +3,7 @@
 Read only. Of addresses it shows as much as is needed to tell them apart.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 from urllib.parse import urlsplit
@@ -71,6 +72,10 @@ def _line(row: Record) -> dict[str, Any]:
     """`next_at`: when it is tried next, or while it is being tried, when that counts as lost."""
     line = {name: _plain(value) for name, value in row.items()}
     line["address"] = masked(row["channel"], row["address"])
+    if row["channel"] == "email" and row["error"]:
+        # Mail servers like to repeat whom they refuse.
+        refused = re.compile(re.escape(row["address"]), re.IGNORECASE)
+        line["error"] = refused.sub(lambda _: line["address"], row["error"])
     line["next_at"] = line.pop("due_at")
     return line
 

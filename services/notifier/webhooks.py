@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import Thread
 from typing import Any, NamedTuple, Self
+from urllib.parse import unquote
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from services.notifier.posts import Answer, NoAnswer
 from shared.rules.addresses import Unpostable, closed, postable
@@ -18,6 +20,9 @@ from shared.rules.addresses import Unpostable, closed, postable
 CONNECT_S, TOTAL_S = 5.0, 15.0
 ANSWER_MOST_BYTES = 4096
 WORDS_MOST = 200
+# Shorter parts of an address are no secret, and may be any word's.
+SECRET_LEAST = 6
+_PERSONAL = re.compile(r"\+\d{7,15}|[^\s\"'<>@]+@[^\s\"'<>@]+")
 # Names at once, each in a thread. One that nobody answers for keeps its own for half a minute.
 LOOK_UPS_MOST = 256
 
@@ -79,7 +84,11 @@ class Webhooks:
     async def post(
         self, address: str, headers: Mapping[str, str], content: bytes
     ) -> Answer | NoAnswer:
-        """Post once, and say what came of it. Words never hold the address: it may be secret."""
+        """Post once, and say what came of it.
+
+        Words hold neither the address, which may be secret, nor what was posted, though servers
+        like to repeat both.
+        """
         try:
             url = postable(address, private_allowed=self._private_allowed)
         except Unpostable as error:
@@ -89,7 +98,7 @@ class Webhooks:
             async with self._session.post(
                 url, data=content, headers=said, allow_redirects=False
             ) as answer:
-                words = await _beginning(answer.content)
+                words = _discreet(await _beginning(answer.content), url)[:WORDS_MOST]
                 return Answer(answer.status, words, _again_s(answer.headers))
         except _FAULTS as error:
             return NoAnswer(self._words(error))
@@ -202,7 +211,16 @@ async def _beginning(content: aiohttp.StreamReader) -> str:
     with suppress(*_FAULTS):
         read = await content.read(ANSWER_MOST_BYTES)
     text = re.sub(r"[^\x20-\x7e\u00a0-\ud7ff]+", " ", read.decode(errors="replace"))
-    return " ".join(text.split())[:WORDS_MOST]
+    # Longer than what is kept: what is masked must not be cut before.
+    return " ".join(text.split())[: 5 * WORDS_MOST]
+
+
+def _discreet(words: str, url: URL) -> str:
+    """Without the parts of the address, phone numbers and e-mail addresses."""
+    parts = re.split("[/?&=#]", f"{url.raw_path_qs}/{unquote(url.raw_path_qs)}")
+    for part in sorted({part for part in parts if len(part) >= SECRET_LEAST}, key=len)[::-1]:
+        words = words.replace(part, "...")
+    return _PERSONAL.sub("...", words)
 
 
 def _again_s(headers: Mapping[str, str]) -> float:

@@ -270,6 +270,15 @@ async def test_what_is_not_settled_and_what_came_to_no_good_is_shown(bench: Benc
     assert answer["more_notices"] is False
 
 
+async def test_the_page_does_not_repeat_the_address_that_a_server_repeats(bench: Bench) -> None:
+    inbox = Inbox({"RCPT": ["550 <ADA@example.org>: no such user"]})
+    async with mail_server(inbox) as port:
+        await bench.hear(bench.event())
+        await bench.mailer(port).step()
+    (line,) = (await shown(bench))["notices"]
+    assert line["error"] == "550 <a***@example.org>: no such user"
+
+
 async def test_the_page_is_filtered(bench: Bench) -> None:
     inbox = Inbox()
     async with mail_server(inbox) as port:

@@ -245,6 +245,24 @@ async def test_the_address_is_in_no_log(bench: Bench, capfd: pytest.CaptureFixtu
     assert "secret" not in json.dumps(await bench.posts())
 
 
+async def test_what_a_receiver_repeats_of_its_address_and_of_people_is_not_kept(
+    bench: Bench,
+) -> None:
+    async def repeats(request: web.Request) -> web.StreamResponse:
+        said = await request.json()
+        number, email = said["data"]["number"], said["data"]["launched_by"]["email"]
+        text = f"Cannot POST {request.path_qs} of {number} (<{email}>, {request.query})"
+        return web.Response(status=404, text=text)
+
+    async with receiver(repeats) as theirs:
+        await bench.hear(bench.settings(theirs.url), bench.provisioned())
+        await bench.post()
+    ((_, _, words),) = await bench.posts()
+    assert words is not None
+    assert words.startswith("answered 404: Cannot POST /...?token=... of ... (<...>")
+    assert "secret" not in words
+
+
 async def test_each_post_is_shown_with_what_came_of_its_last_try(bench: Bench) -> None:
     async def shown(state: str) -> list[tuple[str, str, int, str]]:
         request = make_mocked_request("GET", f"/notices?state={state}&org_id={bench.org_id}")

@@ -87,7 +87,7 @@ async def show_secret(call: Call) -> web.StreamResponse:
 
 
 async def replace_secret(call: Call) -> web.StreamResponse:
-    """Have another secret sign from now on; the one before is good for nothing any more.
+    """Have another secret sign from now on, for a day beside the one before.
 
     The answer does not hold it: answers are kept for those who ask again.
     """
