@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 from asyncpg import Record
 
+from services.provisioner.domain import SETTLED
 from services.provisioner.reconcile import KINDS
 from services.provisioner.store import reconciliation, survey
 from shared.database import Database
@@ -35,7 +36,7 @@ class OrderPage:
             numbers = await survey.numbers(tx.sql, org_id=org_id, most=most + 1)
             answer = {
                 "at": _plain(await tx.now()),
-                "orders": [_line(row) for row in orders[:most]],
+                "orders": [_order(row) for row in orders[:most]],
                 "more_orders": len(orders) > most,
                 "numbers": [_line(row) for row in numbers[:most]],
                 "more_numbers": len(numbers) > most,
@@ -73,6 +74,15 @@ def _limit(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text[:9]) <= ROWS_MOST:
         raise Problem(422, "A field is not valid", detail=f"from 1 to {ROWS_MOST}", field="limit")
     return int(text)
+
+
+def _order(row: Record) -> dict[str, Any]:
+    """`error`: of its last try. `reason`: what the admin was told of its end, also of a good one."""
+    line = _line(row)
+    line["reason"] = line["error"] if line["step"] in SETTLED else None
+    if line["step"] in SETTLED:
+        line["error"] = None
+    return line
 
 
 def _line(row: Record) -> dict[str, Any]:

@@ -46,6 +46,7 @@ async def test_the_page_shows_each_orders_step_and_what_keeps_it(bench: Bench) -
     assert (line["campaign_id"], line["step"], line["number"]) == ("spring", "search", None)
     assert line["tries"] >= 2
     assert line["error"].startswith("500")
+    assert line["reason"] is None
     assert line["step_since"] < shown["at"]
     assert line["next_at"] is not None
     assert shown["numbers"] == []
@@ -56,6 +57,15 @@ async def test_the_page_shows_an_ended_order_only_where_it_is_asked_for(bench: B
     assert (await ask(bench, org_id=bench.org_id))["orders"] == []
     (line,) = (await ask(bench, org_id=bench.org_id, campaign_id="spring"))["orders"]
     assert (line["step"], line["next_at"]) == ("complete", None)
+
+
+async def test_what_was_said_of_an_orders_end_is_its_reason_and_no_error(bench: Bench) -> None:
+    """A dedicated or a nearby number is nothing that went wrong."""
+    bench.behave(sold_out_area_codes=("212", "646"))
+    await bench.complete()
+    (line,) = (await ask(bench, org_id=bench.org_id, campaign_id="spring"))["orders"]
+    assert (line["step"], line["error"]) == ("complete", None)
+    assert line["reason"].startswith("Sold out in area codes 212 and 646")
 
 
 async def test_the_page_shows_numbers_on_their_way_back(bench: Bench) -> None:
