@@ -77,7 +77,7 @@ def _limit(text: str) -> int:
 
 
 def _order(row: Record) -> dict[str, Any]:
-    """`error`: of its last try. `reason`: what the admin was told of its end, also of a good one."""
+    """`error`: of its last try. `reason`: what the admin was told of its end, a good one too."""
     line = _line(row)
     line["reason"] = line["error"] if line["step"] in SETTLED else None
     if line["step"] in SETTLED:

@@ -76,3 +76,14 @@ def test_advice_for_a_failure_tells_lower_rates_from_no_number_at_all() -> None:
     assert "no message can be sent" in none.advice
     assert "rates" not in none.advice
     assert "clone the campaign" in none.advice
+
+
+def test_a_number_that_a_carrier_refuses_after_all_had_confirmed_it_is_not_called_ready() -> None:
+    """The flag stays: nothing goes back from Provisioning Complete."""
+    complete = Number(NUMBER, at(1), "complete")
+    yes, no = CarrierAnswer("confirmed", at(5)), CarrierAnswer("refused", at(90), "changed mind")
+    found_now = found(complete, att=yes, verizon=yes, tmobile=no)
+    assert (found_now.flag, found_now.colour) == ("Provisioning Complete", "green")
+    assert "T-Mobile refused it afterwards" in found_now.advice
+    assert "ready to go" not in found_now.advice
+    assert "ready to go" in found(complete, att=yes, verizon=yes, tmobile=yes).advice

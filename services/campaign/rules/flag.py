@@ -100,6 +100,10 @@ _AT_RISK = (
     "The campaign could not be provisioned with all of the carriers. There is an increased risk "
     "that messages will be delivered at lower-than-normal rates."
 )
+_REFUSED_SINCE = (
+    "All carriers had confirmed the phone number, and {carriers} refused it afterwards: messages "
+    "there may be delivered at lower-than-normal rates. To get another number, clone the campaign."
+)
 _NO_NUMBER = (
     "The campaign could not be provisioned: it has no phone number, so no message can be sent "
     "from it."
@@ -121,6 +125,9 @@ def provisioning(
     advice = look.advice
     if look.status == "provisioning":
         advice = f"{advice} {_HELD if held else _OPEN}"
+    refusing = [NAMES[name] for name in CONFIRMING if carriers[name].state == "refused"]
+    if look.status == "complete" and refusing:
+        advice = _REFUSED_SINCE.format(carriers=_listed(refusing))
     if look.status == "failed":
         advice = f"{_NO_NUMBER if number.number is None else _AT_RISK} {advice}"
     waits_for, delayed_at = _waits_for(number, carriers)
