@@ -156,10 +156,10 @@ class Bench:
             revision=revision,
         )
 
-    def wishes(self, version: int, *notices: str, email: str) -> NoticeSettingsChanged:
-        return NoticeSettingsChanged.model_validate(
-            {"org_id": self.org_id, "version": version, "notices": notices, "email": email}
-        )
+    def wishes(self, version: int, *notices: str, **said: str) -> NoticeSettingsChanged:
+        """An admin's, by `email`; or the organization's, by `webhook_url`."""
+        told = {"org_id": self.org_id, "version": version, "notices": notices}
+        return NoticeSettingsChanged.model_validate({**told, **said})
 
     async def states(self) -> list[tuple[str, str]]:
         """(campaign, state) of each delivery."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from services.notifier import worker
+from services.notifier.domain import NotTaken
 from services.notifier.letters import Letter, Writer
 from services.notifier.smtp import MailServer
 from services.notifier.store import deliveries
@@ -125,6 +126,45 @@ async def test_a_lost_answer_to_the_content_is_unclear_and_never_sent_again(
     assert await bench.states() == [("spring", "unclear")]
 
 
+async def test_before_the_server_gets_the_content_it_is_written_down_that_it_may_have_it(
+    bench: Bench,
+) -> None:
+    seen: list[tuple[str, str]] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await up_to(reader, writer, b"DATA")
+        seen.extend(await bench.states())
+        writer.write(b"354 go on\r\n")
+        await reader.readexactly(1)
+        seen.extend(await bench.states())
+        await reader.readuntil(b"\r\n.\r\n")
+        writer.write(b"250 taken\r\n")
+        await reader.read()
+
+    await bench.hear(bench.event())
+    async with scripted(talk) as port:
+        mailer = bench.mailer(port)
+        await mailer.step()
+        await mailer.aclose()
+    assert seen == [("spring", "due"), ("spring", "sending")]
+    assert await bench.states() == [("spring", "sent")]
+
+
+async def test_a_result_that_comes_after_the_lease_changes_nothing(bench: Bench) -> None:
+    inbox = Inbox()
+    await bench.hear(bench.event())
+    async with mail_server(inbox) as port:
+        asleep = bench.mailer(port)
+        ((delivery,), _) = await asleep._claim("asleep")
+        bench.clock.advance(31)
+        await bench.mailer(port).step()
+        await asleep._record([delivery], NotTaken("421 busy"), "asleep")
+        bench.clock.advance(3600)
+        await bench.mailer(port).step()
+    assert await bench.states() == [("spring", "sent")]
+    assert len(inbox.letters) == 1
+
+
 async def test_a_notifier_that_dies_while_sending_leaves_it_unclear(bench: Bench) -> None:
     inbox = Inbox()
     await bench.hear(bench.event())
@@ -217,147 +257,3 @@ async def test_a_letter_that_we_cannot_write_is_shown_and_given_up_in_the_end(
             bench.clock.advance(86_400)
             await mailer.step()
     assert await bench.states() == [("spring", "expired")]
-
-
-# --- one connection for many letters ------------------------------------------------------------
-
-
-async def test_a_connection_is_kept_from_one_step_to_the_next(bench: Bench) -> None:
-    inbox = Inbox()
-    async with mail_server(inbox) as port:
-        mailer = bench.mailer(port)
-        for campaign_id in ("a", "b", "c"):
-            await bench.hear(bench.event(campaign_id))
-            await mailer.step()
-        assert (len(inbox.letters), inbox.connections) == (3, 1)
-        await mailer.aclose()
-
-
-async def test_a_connection_that_the_server_has_closed_meanwhile_is_replaced(bench: Bench) -> None:
-    inbox = Inbox()
-    async with mail_server(inbox, timeout=0.2) as port:
-        mailer = bench.mailer(port)
-        await bench.hear(bench.event("a"))
-        await mailer.step()
-        await asyncio.sleep(0.5)
-        await bench.hear(bench.event("b"))
-        await mailer.step()
-        assert (len(inbox.letters), inbox.connections) == (2, 2)
-        await mailer.aclose()
-
-
-async def test_a_connection_that_does_not_answer_any_more_is_replaced(bench: Bench) -> None:
-    came = 0
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal came
-        came += 1
-        await up_to(reader, writer, b"DATA")
-        writer.write(b"354 go on\r\n")
-        await reader.readuntil(b"\r\n.\r\n")
-        writer.write(b"250 taken\r\n")
-        # Neither an answer nor a farewell from here on, as from behind a firewall that forgets.
-        while await reader.read(1000):
-            pass
-
-    async with scripted(talk) as port:
-        mailer = bench.mailer(port)
-        for campaign_id in ("a", "b"):
-            await bench.hear(bench.event(campaign_id))
-            await mailer.step()
-        await mailer.aclose()
-    assert came == 2
-    assert [state for _, state in await bench.states()] == ["sent", "sent"]
-
-
-async def test_a_connection_is_not_kept_for_long_where_nothing_is_sent(bench: Bench) -> None:
-    inbox = Inbox()
-    async with mail_server(inbox) as port:
-        mailer = bench.mailer(port)
-        mailer._line._keep_s = 0.0
-        await bench.hear(bench.event("a"))
-        await mailer.step()
-        await mailer.step()
-        await bench.hear(bench.event("b"))
-        await mailer.step()
-        assert (len(inbox.letters), inbox.connections) == (2, 2)
-        await mailer.aclose()
-
-
-async def test_what_was_half_offered_does_not_reach_the_next_recipient(bench: Bench) -> None:
-    inbox = Inbox({"RCPT": ["250 OK", "550 no such user"]})
-    async with mail_server(inbox) as port:
-        mailer = bench.mailer(port)
-        for campaign_id in ("a", "b", "c"):
-            await bench.hear(bench.event(campaign_id))
-            await mailer.step()
-        await mailer.aclose()
-    assert [letter.rcpt_tos for letter in inbox.letters] == [["ada@example.org"]] * 2
-    assert inbox.connections == 1
-    assert [state for _, state in await bench.states()] == ["sent", "refused", "sent"]
-
-
-# --- whose fault it is ---------------------------------------------------------------------------
-
-
-async def talked_to(bench: Bench, greeting: bytes, answers: dict[bytes, bytes]) -> None:
-    """One try with a server that answers so, and yes to everything else."""
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(greeting + b"\r\n")
-        while line := await reader.readline():
-            writer.write(answers.get(line[:4].strip().upper(), b"250 yes") + b"\r\n")
-
-    async with scripted(talk) as port:
-        mailer = bench.mailer(port)
-        await mailer.step()
-        await mailer.aclose()
-
-
-@pytest.mark.parametrize("greeting", [b"554 not you", b"421 too many of you", b"nonsense"])
-async def test_a_server_that_will_not_talk_to_us_is_no_letters_fault(
-    bench: Bench, greeting: bytes
-) -> None:
-    await bench.hear(bench.event())
-    await talked_to(bench, greeting, {})
-    assert await bench.states() == [("spring", "due")]
-
-
-async def test_a_server_that_greets_and_leaves_is_left_alone_for_a_while(bench: Bench) -> None:
-    came = 0
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal came
-        came += 1
-        writer.write(b"220 hello\r\n")
-        await writer.drain()
-        writer.close()
-
-    await bench.hear(bench.event("a"), bench.event("b"))
-    async with scripted(talk) as port, asyncio.timeout(5):
-        await bench.mailer(port).step()
-    # Each letter has asked for a line of its own at the most.
-    assert came <= 2
-    assert await bench.states() == [("a", "due"), ("b", "due")]
-    assert all(await bench.errors())
-
-
-@pytest.mark.parametrize(
-    ("command", "answer", "state"),
-    [
-        (b"MAIL", b"550 not this sender", "due"),
-        (b"MAIL", b"530 log in first", "due"),
-        (b"MAIL", b"421 closing", "due"),
-        (b"RCPT", b"530 log in first", "due"),
-        (b"RCPT", b"421 closing", "due"),
-        (b"RCPT", b"553 bad address", "refused"),
-        (b"DATA", b"421 closing", "due"),
-        (b"DATA", b"554 no valid recipients", "refused"),
-    ],
-)
-async def test_a_refusal_ends_a_letter_only_where_it_is_about_the_letter(
-    bench: Bench, command: bytes, answer: bytes, state: str
-) -> None:
-    await bench.hear(bench.event())
-    await talked_to(bench, b"220 hello", {command: answer})
-    assert await bench.states() == [("spring", state)]

@@ -223,6 +223,13 @@ async def test_an_older_wish_changes_nothing(bench: Bench) -> None:
     assert len(inbox.letters) == 1
 
 
+async def test_what_is_to_be_posted_is_left_to_those_who_post(bench: Bench) -> None:
+    posted = bench.wishes(1, *ALL_KINDS, webhook_url="https://hooks.example.org/")
+    inbox = await sent(bench, posted, bench.event())
+    assert [letter.rcpt_tos for letter in inbox.letters] == [["ada@example.org"]]
+    assert sorted(await bench.states()) == [("spring", "due"), ("spring", "sent")]
+
+
 # --- the page ------------------------------------------------------------------------------------
 
 
