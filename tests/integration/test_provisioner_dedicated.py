@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -267,6 +268,37 @@ async def test_a_number_that_is_confirmed_after_all_is_the_use_cases_again(bench
     await bench.work_until(is_confirmed)
     assert (await bench.number(number))["dedicated"] is True
     assert await dedicated(bench, "two") == number
+
+
+@pytest.mark.parametrize("order_delay_s", [0.1, 3600])
+async def test_a_number_that_is_confirmed_after_another_was_asked_for_makes_no_second_one(
+    bench: Bench, order_delay_s: float
+) -> None:
+    bench.behave(refusals=(Refusal(carrier="att", next=True),))
+    await bench.hear(bench.launch("one", dedicated_number=True))
+    first = str((await bench.outcome("one"))["number"])
+    # It is bought before the first is confirmed after all, or is being bought just then.
+    bench.behave(order_delay_s=order_delay_s)
+    await bench.hear(bench.launch("two", dedicated_number=True))
+    if order_delay_s < 1:
+        await bench.outcome("two")
+    else:
+        await bench.pass_time(0.3)
+    bench.sandbox.world.registry.speak(bench.sandbox.now(), first, "att", "confirmed")
+
+    async def is_confirmed() -> bool:
+        return str((await bench.order("one"))["step"]) == "complete"
+
+    await bench.work_until(is_confirmed)
+    bench.sandbox.world.advance(bench.sandbox.now() + timedelta(hours=2))
+    second = str((await bench.outcome("two"))["number"])
+    is_first = (await bench.number(first))["dedicated"]
+    assert (is_first, (await bench.number(second))["dedicated"]) == (
+        order_delay_s > 1,
+        order_delay_s < 1,
+    )
+    assert await dedicated(bench, "three") == (first if is_first else second)
+    assert sorted(bench.bought) == sorted([first, second])
 
 
 async def test_archives_and_launches_that_meet_with_faults_in_between_leave_one_number(

@@ -202,6 +202,21 @@ async def test_facts_of_an_earlier_time_on_the_use_case_or_about_another_do_not_
     assert (await bench.outcome("followup"))["outcome"] == "complete"
 
 
+async def test_words_of_an_earlier_time_do_not_count_where_the_providers_clock_is_ahead(
+    bench: Bench,
+) -> None:
+    number = await bench.complete()
+    ahead = datetime.now(UTC) + timedelta(minutes=2)
+    await say(bench, *(fact(number, carrier, at=ahead) for carrier in CARRIERS))
+    await bench.hear(bench.archive())
+    await bench.until_off(number)
+    bench.behave(confirmation_delay_s=NEVER)
+    await bench.hear(bench.launch("followup", number=number))
+    await at_step(bench, "confirm", "followup")
+    await bench.pass_time(0.3)
+    assert await ends(bench, "followup") == []
+
+
 async def test_a_carriers_word_holds_for_all_campaigns_on_its_number(bench: Bench) -> None:
     number = await launch_silent(bench, answers=DEAF)
     await bench.hear(bench.launch("followup", number=number))

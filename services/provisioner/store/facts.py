@@ -80,6 +80,19 @@ async def of_numbers(
     return on_since, facts
 
 
+async def forget(sql: PoolConnectionProxy, org_id: str, number: str) -> None:
+    """Drop what was heard of a number that is not held: it is of an earlier time on its use case,
+    even where the provider's clock, being ahead, has it later than that."""
+    await sql.execute(
+        """
+        DELETE FROM facts WHERE org_id = $1 AND number = $2 AND NOT EXISTS (
+            SELECT FROM numbers WHERE org_id = $1 AND number = $2 AND step = 'held')
+        """,
+        org_id,
+        number,
+    )
+
+
 async def wake(sql: PoolConnectionProxy, keys: Collection[Key], now: datetime) -> None:
     """Let the orders on these numbers weigh what was heard: at once where nobody is at them, else
     as soon as they wait for carriers and nobody is."""

@@ -7,6 +7,7 @@ from asyncpg.pool import PoolConnectionProxy
 
 from services.provisioner.domain import BUYING, Dedicated, Order, Room, Standing
 from services.provisioner.release import Held, Number, room_for, standing_of
+from services.provisioner.store import facts
 from services.provisioner.store.keys import Key, columns_of
 
 # --- numbers that campaigns are on ---------------------------------------------------------------
@@ -45,6 +46,8 @@ async def book(sql: PoolConnectionProxy, order: Order) -> None:
     use case. What is held has been booked."""
     if order.launch.dedicated:
         await _lock(sql, order.launch.org_id, order.launch.use_case_id)
+    assert order.number is not None
+    await facts.forget(sql, order.launch.org_id, order.number)
     await sql.execute(
         """
         INSERT INTO numbers AS known (org_id, number, use_case_id, order_id, purchased_at, on_since,
