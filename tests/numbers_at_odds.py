@@ -16,7 +16,7 @@ from asyncpg import Record
 
 from services.provisioner import api
 from services.provisioner.api import Signed
-from services.provisioner.domain import Carrier
+from services.provisioner.domain import CARRIERS, Carrier
 from services.provisioner.handlers import HANDLERS
 from services.provisioner.providers.telnyx_webhooks import read_number_update
 from services.provisioner.reconciler import Overtaken, Reconciler
@@ -52,6 +52,8 @@ USE_CASES = ("votes", "surveys")
 CAMPAIGNS_MOST = 12
 STRIDES_S = (1, 5, 21, 61, 125, 310, 1300, 3700)
 Plan = Literal["own", "dedicated", "follow-up"]
+Deed = Plan | Literal["clone", "archive", "hear"]
+DEEDS: tuple[Deed, ...] = ("own", "own", "dedicated", "follow-up", "clone", "archive", "hear")
 
 
 class NumbersAtOdds:
@@ -233,14 +235,14 @@ class NumbersAtOdds:
         rolls = self._rolls(dice)
         for _ in range(4):
             index, use_case_id = rolls.randrange(9), rolls.choice(("votes", *USE_CASES))
-            match rolls.choice(
-                ("own", "own", "clone", "archive", "follow-up", "dedicated", "hear")
-            ):
+            match rolls.choice(DEEDS):
                 case "clone":
                     await self.clone(index)
                 case "archive":
                     await self.archive(index)
                 case "hear":
+                    word: Word = rolls.choice(("confirmed", "refused", "refused"))
+                    self.speak(index, rolls.choice(CARRIERS), word, rolls.choice((0, 5, 300)))
                     await self.receive(rolls.randrange(100), dice)
                 case plan:
                     await self.launch(use_case_id, plan, of=index)

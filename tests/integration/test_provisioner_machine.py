@@ -52,13 +52,14 @@ class Machine(RuleBasedStateMachine):
         self.world = NumbersAtOdds(self.stage)
         self.run = self.stage.run
 
-    @initialize(first=st.lists(plans, min_size=2, max_size=3),
+    @initialize(first=st.lists(plans, min_size=3, max_size=5),
                 trouble=st.sampled_from(sorted(TROUBLES)), share=shares, dice=dices)  # fmt: skip
     def begin(self, first: list[Plan], trouble: str, share: float, dice: int) -> None:
         self.run(self.world.begin())
         self.world.trouble(trouble)
         for plan in first:
             self.run(self.world.launch("votes", plan))
+        self.run(self.world.all_at_once([]))
         self.run(self.world.go_on(10, share=share, dice=dice))
 
     # --- people ------------------------------------------------------------------------------
@@ -178,7 +179,7 @@ def test_whatever_happens_no_campaign_has_two_numbers_and_no_number_is_lost(
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=HUNT or 50,
+                max_examples=HUNT or 40,
                 stateful_step_count=25,
                 deadline=None,
                 derandomize=not HUNT,
