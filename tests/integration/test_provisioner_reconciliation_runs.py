@@ -250,15 +250,7 @@ async def test_a_spare_number_that_somebody_has_taken_since_is_theirs(
     assert isinstance(seen, Report)
     assert [one.mend for one in seen.differences] == ["seek"]
     if by == "another organization":
-        async with bench.database.connection() as connection:
-            await connection.execute(
-                """
-                INSERT INTO numbers (org_id, number, use_case_id, order_id, purchased_at, on_since,
-                    step, step_since)
-                VALUES ('other', $1, 'votes', 'theirs', now(), now(), 'held', now())
-                """,
-                spare,
-            )
+        await hold_elsewhere(bench, spare)
     else:
         await bench.hear(bench.launch("brought", number=spare))
     await mend(bench, mends.seek, seen.differences, of=set())
@@ -336,6 +328,35 @@ async def test_a_number_that_is_given_back_again_is_not_asked_back_by_what_was_s
     await mend(bench, mends.give_back, seen.differences, of={(bench.org_id, number)})
     await bench.until_given_back(count=2)
     await mend(bench, mends.give_back, seen.differences, of=set())
+
+
+async def test_a_number_that_another_organization_has_by_now_is_not_given_back_again(
+    bench: Bench,
+) -> None:
+    bench.rest(0)
+    number = await bench.complete()
+    reference = f"{(await bench.order())['order_id']}-1"
+    await bench.hear(bench.archive())
+    await bench.until_given_back()
+    buy_elsewhere(bench, reference, number)
+    let_settle(bench)
+    seen = await reconciler(bench).look()
+    assert isinstance(seen, Report)
+    assert [one.mend for one in seen.differences] == ["return"]
+    await hold_elsewhere(bench, number)
+    await mend(bench, mends.give_back, seen.differences, of=set())
+
+
+async def hold_elsewhere(bench: Bench, number: str) -> None:
+    async with bench.database.connection() as connection:
+        await connection.execute(
+            """
+            INSERT INTO numbers (org_id, number, use_case_id, order_id, purchased_at, on_since,
+                step, step_since)
+            VALUES ('other', $1, 'votes', 'theirs', now(), now(), 'held', now())
+            """,
+            number,
+        )
 
 
 async def mend(
