@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from services.notifier import worker
-from services.notifier.domain import NotTaken
+from services.notifier.domain import Delivery, NotTaken
 from services.notifier.letters import Letter, Writer
 from services.notifier.smtp import MailServer
 from services.notifier.store import deliveries
+from shared.database import Transaction
 from tests.mail_room import (
     Bench,
     Inbox,
@@ -200,6 +201,19 @@ async def test_two_notifiers_send_each_of_thirty_notices_once(bench: Bench) -> N
             pass
     ids = [str(message["Message-ID"]) for message in inbox.messages]
     assert len(ids) == len(set(ids)) == 30
+
+
+async def test_what_one_notifier_is_claiming_is_passed_over_by_another(bench: Bench) -> None:
+    await bench.hear(bench.event())
+
+    async def claimed(tx: Transaction) -> list[Delivery]:
+        return await deliveries.lease_due(
+            tx.sql, channel="email", now=bench.clock.at, lease="mine", lease_s=9, most=9
+        )
+
+    async with bench.database.transaction() as one, bench.database.transaction() as other:
+        assert len(await claimed(one)) == 1
+        assert await claimed(other) == []
 
 
 async def test_lines_that_start_with_a_dot_arrive_as_they_are() -> None:

@@ -11,7 +11,10 @@ from standardwebhooks import WebhookVerificationError
 
 from services.notifier.page import NoticePage
 from services.notifier.poster import HANDS_EACH, LEASE_S, Poster
+from services.notifier.posts import Post
+from services.notifier.store import posts
 from services.notifier.webhooks import Webhooks
+from shared.database import Transaction
 from shared.migrate import migrate
 from tests.posting import MASTER, MIGRATIONS, Bench, bench_on, hang, receiver
 
@@ -209,6 +212,20 @@ async def test_two_replicas_post_once_where_answers_are_clear(bench: Bench) -> N
     assert len(theirs.got) == 30
     assert len({got.notice_id for got in theirs.got}) == 30
     assert set(await bench.states()) == {"sent"}
+
+
+async def test_what_one_replica_is_claiming_is_passed_over_by_another(bench: Bench) -> None:
+    await bench.hear(bench.settings("https://hooks.example.org/"), bench.provisioned())
+
+    async def claimed(tx: Transaction) -> list[Post]:
+        at = bench.clock.at
+        return await posts.lease_due(
+            tx.sql, now=at, lease="mine", lease_s=9, most=9, most_each=9, beside=()
+        )
+
+    async with bench.database.transaction() as one, bench.database.transaction() as other:
+        assert len(await claimed(one)) == 1
+        assert await claimed(other) == []
 
 
 async def test_a_post_whose_replica_died_is_posted_again_under_the_same_id(bench: Bench) -> None:

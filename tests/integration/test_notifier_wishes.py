@@ -1,11 +1,13 @@
 """Which notices are wanted, and where: settings in any order, changed while something waits."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from itertools import permutations
 
 import pytest
 from aiohttp import web
 
+from services.notifier.handlers import note_wishes
 from services.notifier.store import wishes
 from shared.events import NoticeSettingsChanged
 from shared.migrate import migrate
@@ -81,6 +83,51 @@ async def test_an_address_that_changes_during_a_try_is_the_next_one(
     assert await bench.states() == ["sent"]
 
 
+async def test_a_change_and_an_answer_that_are_written_down_at_once_do_not_miss_each_other(
+    bench: Bench,
+) -> None:
+    async with receiver() as new:
+        changed = asyncio.Event()
+
+        async def change() -> None:
+            async with bench.database.transaction() as tx:
+                await note_wishes(tx, [bench.settings(new.url, 2)])
+                changed.set()
+                await asyncio.sleep(0.3)
+
+        async def fails(request: web.Request) -> web.StreamResponse:
+            changing.append(asyncio.create_task(change()))
+            await changed.wait()
+            return web.Response(status=500)
+
+        changing: list[asyncio.Task[None]] = []
+        async with receiver(fails) as old:
+            await bench.hear(bench.settings(old.url), bench.provisioned())
+            await bench.post()
+            await changing[0]
+            # At once, at the new address.
+            await bench.post()
+    assert len(new.got) == 1
+
+
+async def test_what_is_under_way_when_the_settings_change_is_not_posted_a_second_time(
+    bench: Bench,
+) -> None:
+    async with receiver() as new:
+
+        async def changes(request: web.Request) -> web.StreamResponse:
+            await bench.hear(bench.settings(new.url, 2))
+            # Another replica, at this very moment.
+            await bench.post()
+            return web.Response()
+
+        async with receiver(changes) as old:
+            await bench.hear(bench.settings(old.url), bench.provisioned())
+            await bench.post()
+    assert new.got == []
+    assert await bench.states() == ["sent"]
+
+
 async def test_without_an_address_what_is_left_ends_as_unwanted(bench: Bench) -> None:
     async with receiver(500) as theirs:
         await bench.hear(bench.settings(theirs.url), bench.provisioned())
@@ -99,11 +146,14 @@ async def test_for_a_day_after_a_rotation_both_secrets_verify(bench: Bench) -> N
     async with receiver() as theirs:
         await bench.hear(bench.settings(theirs.url, 1), bench.provisioned("a"))
         await bench.post()
+        # Half a day ago: verifiers go by the true time.
+        bench.clock.advance(-43_200)
         await bench.hear(bench.settings(theirs.url, 2, secret_version=2))
+        bench.clock.advance(43_200)
         # Another change does not make the day longer.
         await bench.hear(bench.settings(theirs.url, 3, secret_version=2), bench.provisioned("b"))
         await bench.post()
-        bench.clock.advance(86_400)
+        bench.clock.advance(43_200)
         await bench.hear(bench.provisioned("c"))
         await bench.post()
     before, during, past = (got.headers["webhook-signature"].split(" ") for got in theirs.got)
