@@ -182,6 +182,25 @@ async def test_a_fact_that_comes_while_the_provider_is_asked_is_not_slept_over(
     assert (await bench.outcome("spring"))["outcome"] == "complete"
 
 
+async def test_a_change_that_nobody_explains_is_asked_for_again_where_that_was_just_done(
+    bench: Bench,
+) -> None:
+    number = await launch_silent(bench)
+    bench.patience = replace(bench.patience, poll_s=60)
+    worker = bench.worker()
+    async with asyncio.timeout(30):
+        while not (claimed := await worker._claim("slow")):
+            await asyncio.sleep(0.02)
+    ((order, act),) = claimed
+    answer = await worker._answer(act)
+    for carrier in CARRIERS:
+        bench.sandbox.world.registry.speak(bench.sandbox.now(), number, carrier, "confirmed")
+    async with bench.database.transaction() as tx:
+        await look_again(tx, [number])
+    await worker._record(order, act, answer, "slow")
+    assert (await bench.outcome("spring"))["outcome"] == "complete"
+
+
 async def test_facts_of_an_earlier_time_on_the_use_case_or_about_another_do_not_count(
     bench: Bench,
 ) -> None:

@@ -9,10 +9,12 @@ import pytest
 from services.provisioner.domain import Ordered, Refused, Unclear
 from services.provisioner.providers import Fault
 from services.provisioner.providers.telnyx import Telnyx
+from services.provisioner.store import numbers
 from services.provisioner.worker import Provisioner
 from services.sandbox.behaviour import ConfirmationDelays
 from services.sandbox.behaviour import Fault as Script
 from tests.provisioner_bench import Bench, open_bench
+from tests.unit.test_provisioner_steps import buying, launch
 
 
 @pytest.fixture
@@ -97,6 +99,18 @@ async def test_a_purchase_that_lands_after_another_number_was_bought_is_given_ba
     (released,) = await bench.until_given_back()
     assert released["number"] == spare
     assert bench.bought == bench.on_use_case == [event["number"]]
+
+
+async def test_a_number_that_another_order_has_bought_meanwhile_is_not_looked_for(
+    bench: Bench,
+) -> None:
+    await bench.hear(bench.use_case())
+    number = await bench.complete()
+    before = await bench.number(number)
+    lost = buying(launch=launch(org_id=bench.org_id), number=number, ask="gone")
+    async with bench.database.transaction() as tx:
+        await numbers.seek(tx.sql, lost, await tx.now())
+    assert await bench.number(number) == before
 
 
 # --- what the admin is told meanwhile ------------------------------------------------------------
