@@ -24,8 +24,9 @@ EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NoticePage:
-    """The page. Parameters: org_id, campaign_id, state (any one, however old; else what is not
-    settled and what came to no good within a week), limit (1 to 200)."""
+    """The page. Parameters: org_id, campaign_id, state, limit (1 to 200). With a campaign_id or a
+    state it shows all of those, however old; else what is not settled and what came to no good
+    within a week."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -33,13 +34,14 @@ class NoticePage:
     async def show(self, request: web.Request) -> web.Response:
         """Answer a request."""
         most = _limit(request.query.get("limit", str(ROWS_DEFAULT)))
+        campaign_id = request.query.get("campaign_id")
         async with self._database.transaction() as tx:
             now = await tx.now()
             rows = await survey.deliveries(
                 tx.sql,
-                since=_wanted(request.query.get("state"), now),
+                since=_wanted(request.query.get("state"), campaign_id, now),
                 org_id=request.query.get("org_id"),
-                campaign_id=request.query.get("campaign_id"),
+                campaign_id=campaign_id,
                 most=most + 1,
             )
         return web.json_response(
@@ -57,11 +59,13 @@ def _limit(text: str) -> int:
     return int(text)
 
 
-def _wanted(text: str | None, now: datetime) -> dict[State, datetime]:
-    """The states that are shown, and since when."""
+def _wanted(text: str | None, campaign_id: str | None, now: datetime) -> dict[State, datetime]:
+    """The states that are shown, and since when: of one campaign all, whatever became of them."""
+    named: dict[str, State] = {state: state for state in get_args(State)}
+    if text is None and campaign_id is not None:
+        return dict.fromkeys(named.values(), EVER)
     if text is None:
         return {**dict.fromkeys(OPEN, EVER), **dict.fromkeys(NO_GOOD, now - LATELY)}
-    named: dict[str, State] = {state: state for state in get_args(State)}
     if text not in named:
         detail = f"one of {', '.join(named)}"
         raise Problem(422, "A field is not valid", detail=detail, field="state")
@@ -69,13 +73,17 @@ def _wanted(text: str | None, now: datetime) -> dict[State, datetime]:
 
 
 def _line(row: Record) -> dict[str, Any]:
-    """`next_at`: when it is tried next, or while it is being tried, when that counts as lost."""
+    """`next_at`: when it is tried next, or while it is being tried, when that counts as lost.
+    `error`: why it is not sent; `answer`: what was said when it was."""
     line = {name: _plain(value) for name, value in row.items()}
     line["address"] = masked(row["channel"], row["address"])
     if row["channel"] == "email" and row["error"]:
         # Mail servers like to repeat whom they refuse.
         refused = re.compile(re.escape(row["address"]), re.IGNORECASE)
         line["error"] = refused.sub(lambda _: line["address"], row["error"])
+    is_sent = line["state"] == "sent"
+    line["answer"] = line["error"] if is_sent else None
+    line["error"] = None if is_sent else line["error"]
     line["next_at"] = line.pop("due_at")
     return line
 

@@ -272,7 +272,7 @@ async def test_what_is_not_settled_and_what_came_to_no_good_is_shown(bench: Benc
     assert waits["address"] == "a***@example.org"
     assert "Error" in waits["error"]
     assert (bad["kind"], bad["channel"]) == ("provisioning complete", "email")
-    assert bad["error"] == "550 no such user"
+    assert (bad["error"], bad["answer"]) == ("550 no such user", None)
     assert bad["next_at"] is None
     assert answer["more_notices"] is False
 
@@ -299,6 +299,26 @@ async def test_the_page_is_filtered(bench: Bench) -> None:
     assert (await shown(bench, state="sent", org_id=bench.org_id))["notices"]
     first = await shown(bench, state="sent", limit="1")
     assert (len(first["notices"]), first["more_notices"]) == (1, True)
+
+
+async def test_of_one_campaign_all_is_shown_whatever_became_of_it(bench: Bench) -> None:
+    inbox = Inbox()
+    async with mail_server(inbox) as port:
+        await bench.hear(bench.event("a"), bench.event("b"))
+        await bench.mailer(port).step()
+    bench.clock.advance(8 * 86_400)
+    (line,) = (await shown(bench, campaign_id="b"))["notices"]
+    assert (line["campaign_id"], line["state"]) == ("b", "sent")
+
+
+async def test_what_was_said_when_a_letter_was_sent_is_shown_and_no_error(bench: Bench) -> None:
+    inbox = Inbox()
+    async with mail_server(inbox) as port:
+        await bench.hear(bench.event())
+        await bench.mailer(port).step()
+    (line,) = (await shown(bench, state="sent"))["notices"]
+    assert line["error"] is None
+    assert line["answer"].startswith("250")
 
 
 async def test_what_came_to_no_good_long_ago_is_shown_when_asked_for(bench: Bench) -> None:
