@@ -168,8 +168,10 @@ class Resolver(AbstractResolver):
             if len(self._answers) >= LOOK_UPS_MOST:
                 raise OSError(None, "too many names are being looked up")
             loop = asyncio.get_running_loop()
-            answer = self._answers[question] = loop.create_future()
+            answer = loop.create_future()
             Thread(target=self._ask, args=(question, loop), name="look-up", daemon=True).start()
+            # Not before: where no thread can be had, nobody would ever settle it.
+            self._answers[question] = answer
         return answer
 
     def _ask(self, question: _Question, loop: asyncio.AbstractEventLoop) -> None:

@@ -1,6 +1,7 @@
 """What only our own machines can reach is not posted to, as seen at the moment of connecting."""
 
 import asyncio
+import gzip
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from services.notifier.posts import Answer, NoAnswer
 from services.notifier.webhooks import LOOK_UPS_MOST, Webhooks
@@ -125,6 +127,27 @@ async def test_the_proxy_of_the_environment_is_not_believed(
             monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
         assert await post(theirs.url, private_allowed=True) == Answer(200)
     assert came == []
+
+
+async def test_nothing_of_an_answer_is_unpacked_or_brought_along_to_the_next_post() -> None:
+    async def gives(request: web.Request) -> web.StreamResponse:
+        answer = web.Response(body=gzip.compress(b"unpacked"), headers={"Content-Encoding": "gzip"})
+        answer.set_cookie("who", "you")
+        return answer
+
+    def here(host: str, port: int, *_: Any) -> list[tuple[Any, ...]]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    async with (
+        receiver(gives) as theirs,
+        Webhooks(private_allowed=True, look_up=here) as webhooks,
+    ):
+        url = theirs.url.replace("127.0.0.1", "hooks.example.org")
+        said = await webhooks.post(url, {}, b"{}")
+        assert isinstance(said, Answer)
+        assert "unpacked" not in said.words
+        await webhooks.post(url, {}, b"{}")
+    assert "cookie" not in theirs.got[1].headers
 
 
 async def test_only_https_is_spoken_on_the_open_internet() -> None:
