@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import json
 import re
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ from standardwebhooks import WebhookVerificationError
 from services.campaign.api.app import ROUTES
 from services.campaign.domain import Status
 from services.campaign.rules.flag import Number, provisioning
-from shared.events import NoticeKind
+from shared.events import NoticeKind, NumberProvisioned
 from shared.rules.webhook_keys import shown, webhook_key
 from tests.campaign_desk import NOON
 
@@ -82,3 +83,12 @@ def test_the_example_that_verifies_a_webhook_takes_ours_and_nobody_elses() -> No
     for secret, said in ((others, body), (shown(key), body + b" ")):
         with pytest.raises(WebhookVerificationError):
             names["notice"](secret, headers, said)
+
+
+def test_the_post_that_is_shown_has_all_that_its_event_holds() -> None:
+    (example,) = re.findall(r"^```json\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+    post = json.loads(example)
+    event = NumberProvisioned.model_validate(post["data"])
+    assert (set(post), post["type"]) == ({"type", "timestamp", "data"}, "NumberProvisioned")
+    assert set(post["data"]) == set(NumberProvisioned.model_fields)
+    assert event.outcome == "failed"
