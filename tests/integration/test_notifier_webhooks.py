@@ -184,6 +184,8 @@ async def test_a_receiver_that_hangs_is_asked_again_and_holds_up_nobody_else(ben
                 while await other.states() != ["sent"]:
                     await asyncio.sleep(0.02)
             assert len(slow.got) == HANDS_EACH
+            # Hands are free again: the worker need not rest first.
+            assert poster.wake.is_set()
         assert {error for _, _, error in await bench.posts() if error} == {"no answer within 4 s"}
         assert await bench.states() == ["due"] * 20
 
