@@ -296,6 +296,33 @@ async def test_a_digest_that_is_turned_off_while_it_is_counted_is_not_told(offic
     assert await reports(office, acme) == []
 
 
+async def test_a_day_whose_zone_changes_while_it_is_counted_is_told_by_the_new_one(
+    office: Desk,
+) -> None:
+    acme = await subscribed(office)
+    # Late in the evening in New York: early enough in Los Angeles for the next hour to count too.
+    await sent(acme, DUE - timedelta(hours=4), DUE - timedelta(hours=2))
+    office.clock.at = DUE
+    async with office.database.transaction() as tx:
+        taken = await digests.take_due(tx, DUE, REPORT_LEASE)
+    assert taken is not None
+    await subscribe(acme, "America/Los_Angeles")
+    async with office.database.transaction() as tx:
+        await reporting.report(tx, taken)
+    assert await reports(office, acme) == []
+    office.clock.at = DUE + timedelta(hours=3)
+    (told,) = await reports(office, acme)
+    assert (told.time_zone, told.carriers[0].sent) == ("America/Los_Angeles", 2)
+
+
+async def test_a_day_that_one_replica_is_taking_is_passed_over_by_another(office: Desk) -> None:
+    acme, zenith = await subscribed(office), await subscribed(office, "Zenith")
+    office.clock.at = DUE
+    async with office.database.transaction() as one, office.database.transaction() as other:
+        taken = [await digests.take_due(tx, DUE, REPORT_LEASE) for tx in (one, other)]
+    assert {due.org_id for due in taken if due} == {acme.org_id, zenith.org_id}
+
+
 async def test_a_receipt_that_comes_before_the_news_of_its_sending_counts_once(
     office: Desk,
 ) -> None:
