@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -77,5 +78,5 @@ def _address(name: str, address: str) -> Address:
         ascii_domain = domain.encode("idna").decode("ascii")
         local.encode("ascii")
         return Address(one_line(name), addr_spec=f"{local}@{ascii_domain}")
-    except (UnicodeError, ValueError) as error:
+    except (UnicodeError, ValueError, IndexError, MessageError) as error:
         raise Unaddressable(f"the address cannot be written to: {error}") from None

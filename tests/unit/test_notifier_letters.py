@@ -212,7 +212,10 @@ def test_every_letter_is_seven_bit() -> None:
     assert "Frühling — 春" in part(message, "plain")
 
 
-def test_an_address_that_no_header_can_carry_is_refused() -> None:
+@pytest.mark.parametrize(
+    "address", ["ädä@example.org", "ada@", "", "<ada>@example.org", "ada@example..org", "a,b@c.org"]
+)
+def test_an_address_that_no_header_can_carry_is_refused(address: str) -> None:
     notice = sample(provisioned()).notice
     with pytest.raises(Unaddressable):
-        WRITER.write(Delivery(notice, "ädä@example.org", "due", NOW, NOW))
+        WRITER.write(Delivery(notice, address, "due", NOW, NOW))
