@@ -28,7 +28,7 @@ from services.provisioner.release import (
     next_act,
     use_of,
 )
-from services.provisioner.store import numbers
+from services.provisioner.store import numbers, release
 from shared.database import Database
 from shared.ids import new_id
 
@@ -72,13 +72,13 @@ class Releaser:
     async def _claim(self, lease: str) -> list[tuple[Number, ReleaseAct]]:
         async with self._database.transaction() as tx:
             now = await tx.now()
-            due = await numbers.lease_due(
+            due = await release.lease_due(
                 tx.sql, now=now, lease=lease, lease_s=self._lease_s, most=NUMBERS_MOST
             )
             acts = [next_act(number, now, self._patience) for number in due]
             intents = [intend(number, act, now) for number, act in zip(due, acts, strict=True)]
             if intents:
-                await numbers.put_intents(tx.sql, intents)
+                await release.put_intents(tx.sql, intents)
         return list(zip(intents, acts, strict=True))
 
     async def _do(self, number: Number, act: ReleaseAct, lease: str, until_s: float) -> bool:
@@ -109,13 +109,17 @@ class Releaser:
     ) -> bool:
         async with self._database.transaction() as tx:
             if isinstance(act, LetGo):
-                held = await numbers.held(tx.sql, number)
-                answer = use_of(number.number, held, keep_last=self._keep_last)
+                held = await release.held(tx.sql, number)
+                # A use case of one place would have none for another campaign, ever.
+                keep_last = self._keep_last and not await numbers.is_place_waited_for(
+                    tx.sql, number.org_id, number.use_case_id
+                )
+                answer = use_of(number.number, held, keep_last=keep_last)
             now = await tx.now()
             moment = Moment(now, self._patience, random.random())
             released = follow(number, act, answer, moment)
             after = released.number
-            if not await numbers.put(tx.sql, after, lease):
+            if not await release.put(tx.sql, after, lease):
                 # It was taken back, or another worker has it by now and finds out by itself.
                 log.warning("result came too late", act=type(act).__name__)
                 return False

@@ -153,3 +153,17 @@ async def test_a_use_cases_last_number_is_kept_where_the_operator_says_so(bench:
     gone = await bench.until_given_back(count=2)
     assert gone[-1]["number"] == second
     assert bench.on_use_case == [third]
+
+
+async def test_a_number_that_is_kept_makes_room_for_the_next_campaign_where_there_is_no_other(
+    bench: Bench,
+) -> None:
+    bench.keep_last = True
+    bench.numbers_most = 1
+    bench.rest(0.2)
+    kept = await bench.complete()
+    await bench.hear(bench.archive())
+    await bench.pass_time(0.3)
+    assert bench.on_use_case == [kept]
+    number = await bench.complete("next")
+    assert bench.on_use_case == [number] != [kept]

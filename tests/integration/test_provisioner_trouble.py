@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.provisioner.domain import Ordered, Refused, Unclear
+from services.provisioner.domain import Absent, Ordered, Refused, Unclear
 from services.provisioner.providers import Fault
 from services.provisioner.providers.telnyx import Telnyx
 from services.provisioner.store import numbers
@@ -111,6 +111,24 @@ async def test_a_number_that_another_order_has_bought_meanwhile_is_not_looked_fo
     async with bench.database.transaction() as tx:
         await numbers.seek(tx.sql, lost, await tx.now())
     assert await bench.number(number) == before
+
+
+async def test_what_a_search_finds_out_too_late_leaves_the_number_to_who_bought_it(
+    bench: Bench,
+) -> None:
+    bench.rest(0)
+    about = launch(org_id=bench.org_id)
+    lost = buying(launch=about, ask="gone")
+    releaser = bench.releaser()
+    async with bench.database.transaction() as tx:
+        now = await tx.now()
+        await numbers.seek(tx.sql, lost, now)
+    ((number, act),) = await releaser._claim("slow")
+    async with bench.database.transaction() as tx:
+        await numbers.book(tx.sql, buying(order_id="o2", launch=about, purchased_at=now))
+    assert await releaser._record(number, act, Absent(), "slow") is False
+    row = await bench.number(number.number)
+    assert (row["step"], row["order_id"], row["due_at"]) == ("held", "o2", None)
 
 
 # --- what the admin is told meanwhile ------------------------------------------------------------
