@@ -5,7 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from services.provisioner.domain import Room
 from services.provisioner.reasons import GIVEN_BACK
+from services.provisioner.release import GiveBack
+from services.provisioner.store import numbers
 from services.sandbox.behaviour import Fault as Script
 from tests.provisioner_bench import Bench, open_bench
 
@@ -167,3 +170,20 @@ async def test_a_number_that_is_kept_makes_room_for_the_next_campaign_where_ther
     assert bench.on_use_case == [kept]
     number = await bench.complete("next")
     assert bench.on_use_case == [number] != [kept]
+
+
+async def test_a_number_that_is_just_being_taken_back_is_not_given_back(bench: Bench) -> None:
+    number = await bench.complete()
+    await bench.hear(bench.archive())
+    await bench.until_off(number)
+    async with bench.database.connection() as connection:
+        await connection.execute("UPDATE numbers SET due_at = now() WHERE number = $1", number)
+    await bench.hear(bench.launch("followup", number=number))
+    ((order, _),) = await bench.worker()._claim("slow")
+    async with bench.database.transaction() as tx:
+        room = await numbers.room(tx.sql, order, bench.numbers_most)
+        assert isinstance(room, Room)
+        assert not room.number_is_gone
+        assert await bench.releaser()._claim("at the same time") == []
+    ((_, act),) = await bench.releaser()._claim("after that")
+    assert act == GiveBack(number)

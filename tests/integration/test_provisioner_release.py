@@ -282,6 +282,28 @@ async def test_launch_and_archive_at_once_never_miss_each_other(bench: Bench) ->
     assert bench.bought == []
 
 
+async def test_an_archive_that_comes_while_the_provider_is_asked_is_not_slept_over(
+    bench: Bench,
+) -> None:
+    bench.behave(confirmation_delay_s=ConfirmationDelays(att=600, tmobile=600, verizon=600))
+    await bench.hear(bench.launch())
+
+    async def is_attached() -> bool:
+        return str((await bench.order())["step"]) == "confirm"
+
+    await bench.work_until(is_attached, bench.worker())
+    bench.patience = replace(bench.patience, poll_s=60)
+    worker = bench.worker()
+    async with asyncio.timeout(30):
+        while not (claimed := await worker._claim("slow")):
+            await asyncio.sleep(0.02)
+    ((order, act),) = claimed
+    answer = await worker._answer(act)
+    await bench.hear(bench.archive())
+    await worker._record(order, act, answer, "slow")
+    assert (await bench.outcome("spring"))["archived"] is True
+
+
 async def test_a_number_that_is_being_given_back_is_bought_for_nobody(bench: Bench) -> None:
     bench.rest(0)
     bench.behave(answers=(Script(call="release", kind="garbled"),))
