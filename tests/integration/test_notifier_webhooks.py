@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
@@ -214,6 +215,20 @@ async def test_two_replicas_post_once_where_answers_are_clear(bench: Bench) -> N
     assert len(theirs.got) == 30
     assert len({got.notice_id for got in theirs.got}) == 30
     assert set(await bench.states()) == {"sent"}
+
+
+async def test_where_hands_are_few_each_organization_has_its_turn(bench: Bench) -> None:
+    others = [bench.organization() for _ in range(2)]
+    for one in (bench, *others):
+        await one.hear(one.settings("https://hooks.example.org/"))
+        await one.hear(*(one.provisioned(f"c{index}") for index in range(4)))
+        bench.clock.advance(1)
+    async with bench.database.transaction() as tx:
+        taken = await posts.lease_due(
+            tx.sql, now=bench.clock.at, lease="mine", lease_s=9, most=4, most_each=3, beside=()
+        )
+    turns = Counter(post.delivery.notice.org_id for post in taken)
+    assert turns == {bench.org_id: 2, others[0].org_id: 1, others[1].org_id: 1}
 
 
 async def test_what_one_replica_is_claiming_is_passed_over_by_another(bench: Bench) -> None:

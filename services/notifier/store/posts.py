@@ -54,8 +54,8 @@ async def lease_due(
     most_each: int,
     beside: Collection[str],
 ) -> list[Post]:
-    """Take posts that are due, those that have waited longest first, but no more than `most_each`
-    of one organization, and none of those `beside`."""
+    """Take posts that are due, one of each organization before a second of any, those that have
+    waited longest first; no more than `most_each` of one, and none of those `beside`."""
     rows = await sql.fetch(
         """
         WITH seen AS (
@@ -67,7 +67,7 @@ async def lease_due(
         due AS (
             SELECT org_id, notice_id FROM deliveries JOIN in_turn USING (org_id, notice_id)
             WHERE nth <= $5 AND channel = 'webhook' AND deliveries.due_at <= $1
-            ORDER BY in_turn.due_at LIMIT $4
+            ORDER BY nth, in_turn.due_at LIMIT $4
             FOR UPDATE OF deliveries SKIP LOCKED),
         taken AS (
             UPDATE deliveries AS mine SET due_at = $3, lease = $2 FROM due
