@@ -23,12 +23,12 @@ class Settings(BaseSettings):
     shutdown_grace_s: float = Field(20, gt=0, description="time for a replica to finish, seconds")
 
 
-Chosen = TypeVar("Chosen", bound=Settings)
+Chosen = TypeVar("Chosen", bound=BaseSettings)
 
 
 def from_environment(settings: type[Chosen]) -> Chosen:
-    """A service's settings; or, when a variable is missing or wrong, a line for each that names
-    it, and exit 2."""
+    """A service's settings, or a command's; when a variable is missing or wrong, a line for each
+    that names it, and exit 2."""
     try:
         return settings()
     except ValidationError as error:

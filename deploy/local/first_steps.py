@@ -27,7 +27,10 @@ class FirstSteps:
 
     api: str
     webhooks: str
+    number_webhooks: str
     sandbox: str
+    provider: str
+    provider_key: str
     mail: str
     broker: str
     database: str
@@ -52,17 +55,24 @@ class FirstSteps:
             f"  {name:<12}{url}/readyz  {url}/metrics" for name, url in self.ops.items()
         )
         return f"""
-The platform is up. Its data goes with `make down`.
+The platform is up. Its data goes with `make down`, or when one of its services dies.
 
   API         {self.api}
   to read     {self.api}/docs (and docs/api.md, with a walk through it)
-  webhooks    {self.webhooks}
+  webhooks    {self.webhooks} (texts), {self.number_webhooks} (numbers)
   sandbox     {self.sandbox}/judge
   e-mail      {self.mail}/*.eml
-  buckets     {self.ops["collider"]}/buckets
-  RabbitMQ    export SLUICE_AMQP_URL={self.broker}
-  PostgreSQL  {self.database}
+  pages       {self.ops["collider"]}/buckets
+              {self.ops["provisioner"]}/orders
+              {self.ops["provisioner"]}/differences
+              {self.ops["notifier"]}/notices
 {ops}
+
+For commands and clients of your own:
+
+export SLUICE_AMQP_URL={self.broker}
+export SLUICE_DATABASE_URL={self.database}
+export SLUICE_TELNYX_URL={self.provider} SLUICE_TELNYX_API_KEY={self.provider_key}
 
   operator    {self.operator_token}
   admin       {self.admin_token}
@@ -107,7 +117,10 @@ async def prepare(platform: Platform, mail: str) -> FirstSteps:
     return FirstSteps(
         api=base,
         webhooks=platform.url("collider"),
+        number_webhooks=platform.url("provisioner"),
         sandbox=platform.url(SANDBOX),
+        provider=platform.environment("provisioner")["SLUICE_TELNYX_URL"],
+        provider_key=platform.environment("provisioner")["SLUICE_TELNYX_API_KEY"],
         mail=mail,
         broker=platform.environment("collider")["SLUICE_AMQP_URL"],
         database=platform.environment("collider")["SLUICE_DATABASE_URL"],

@@ -17,6 +17,7 @@ from services.campaign.tokens import issue
 from shared.database import Database
 from shared.ids import new_id
 from shared.migrate import migrate
+from shared.settings import from_environment
 
 
 class TokenSettings(BaseSettings):
@@ -47,7 +48,7 @@ async def make(database_url: str, *, days: int = TOKEN_DAYS) -> str:
 
 def main() -> None:
     """Print the token, and nothing else, on stdout."""
-    settings = TokenSettings()
+    settings = from_environment(TokenSettings)
     token = asyncio.run(make(str(settings.database_url), days=settings.token_days))
     sys.stdout.write(token + "\n")
 

@@ -19,7 +19,7 @@ from services.provisioner.providers import Fault
 from services.provisioner.providers.telnyx import Telnyx
 from services.provisioner.providers.telnyx_lists import TelnyxLists
 from services.provisioner.reconcile import Difference
-from services.provisioner.reconciler import Overtaken, Reconciler, Report
+from services.provisioner.reconciler import SETTLED_S, Overtaken, Reconciler, Report
 from services.provisioner.settings import Settings
 from shared import logs
 from shared.database import PASSING, Database
@@ -59,9 +59,14 @@ def table(report: Report) -> str:
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [_line(row, widths) for row in rows] if report.differences else []
-    count = f"{report.numbers} numbers at the provider, {len(report.differences)} differences"
+    numbers = _counted(report.numbers, "number")
+    count = f"{numbers} at the provider, {_counted(len(report.differences), 'difference')}"
     mending = "" if report.is_dry else f", {len(report.mending)} of them being mended from now on"
     return "\n".join([*lines, f"{count}{mending}.", ""])
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _mended(one: Difference, report: Report) -> str:
@@ -89,7 +94,9 @@ def main() -> None:
         sys.exit(_failed(repr(error)))
     if not isinstance(found, Report):
         sys.exit(_failed(BUSY if found is None else found.reason))
-    sys.stdout.write(table(found))
+    rest_min = (settings.look_up_s + SETTLED_S) / 60
+    rest = f"What changed in the last {rest_min:.3g} minutes is left to the next run."
+    sys.stdout.write(f"{table(found)}{rest}\n")
     sys.exit(1 if len(found.differences) > len(found.mending) else 0)
 
 

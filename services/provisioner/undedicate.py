@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.provisioner.store import numbers
 from shared.database import Database
+from shared.settings import from_environment
 
 
 class EndSettings(BaseSettings):
@@ -36,7 +37,7 @@ def main(arguments: list[str]) -> str | None:
     """What went wrong, if anything did."""
     if len(arguments) != 2:
         return "Two arguments: the organization's id, and the number (+1...)"
-    url = str(EndSettings().database_url)
+    url = str(from_environment(EndSettings).database_url)
     if not asyncio.run(end(url, *arguments)):
         return "The organization has no such dedicated number"
     return None

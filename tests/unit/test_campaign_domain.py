@@ -266,6 +266,14 @@ def outcome(
     )
 
 
+def test_an_archived_campaign_advises_nothing_more() -> None:
+    for outcome in (None, "failed", "complete"):
+        number = Number("+12125550100", LAUNCHED, outcome)
+        found = provisioning(LAUNCHED, number, {}, archived=True)
+        assert found.advice == "The campaign is archived: nothing is to be done."
+        assert (found.waits_for, found.delayed_at) == (None, None)
+
+
 def test_a_failure_whose_reason_is_a_status_shows_as_that() -> None:
     told = {
         "sent": outcome(MessageSent),

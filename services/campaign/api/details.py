@@ -298,4 +298,6 @@ def _flag(
         return None
     begun_at = number.launched_at or campaign.launched_at
     held = campaign.plan.hold_until_provisioned
-    return ProvisioningShown.model_validate(provisioning(begun_at, number, answers, held=held))
+    archived = campaign.state == "archived"
+    shown = provisioning(begun_at, number, answers, held=held, archived=archived)
+    return ProvisioningShown.model_validate(shown)

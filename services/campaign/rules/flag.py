@@ -104,6 +104,7 @@ _REFUSED_SINCE = (
     "All carriers had confirmed the phone number, and {carriers} refused it afterwards: messages "
     "there may be delivered at lower-than-normal rates. To get another number, clone the campaign."
 )
+_OVER = "The campaign is archived: nothing is to be done."
 _NO_NUMBER = (
     "The campaign could not be provisioned: it has no phone number, so no message can be sent "
     "from it."
@@ -116,9 +117,10 @@ def provisioning(
     answers: Mapping[Carrier, CarrierAnswer],
     *,
     held: bool = False,
+    archived: bool = False,
 ) -> Provisioning:
     """Sort what was heard into the flag that the admin sees; `held`: nothing goes before it is
-    complete."""
+    complete. `archived`: the campaign is over, and what its number came to is of no account."""
     begun_at = number.purchased_at or launched_at
     carriers = {name: answers.get(name, CarrierAnswer("pending", begun_at)) for name in CONFIRMING}
     look = _LOOKS[number.outcome]
@@ -130,7 +132,9 @@ def provisioning(
         advice = _REFUSED_SINCE.format(carriers=_listed(refusing))
     if look.status == "failed":
         advice = f"{_NO_NUMBER if number.number is None else _AT_RISK} {advice}"
-    waits_for, delayed_at = _waits_for(number, carriers)
+    if archived:
+        advice = _OVER
+    waits_for, delayed_at = (None, None) if archived else _waits_for(number, carriers)
     return Provisioning(
         status=look.status,
         flag=look.flag,
