@@ -57,7 +57,8 @@ class Number:
     reference: str | None = None
     """Of the purchase that may have landed."""
     attach_asked_at: datetime | None = None
-    """When it was last to be put on its use case without a clear answer: that may still happen."""
+    """When it was last asked to be put on its use case, if a request of that time was not answered:
+    that may still happen."""
     attach_to: str | None = None
     """Its use case, as the provider knows it, where the number was found on none while it is held:
     it is put on it again."""
@@ -194,7 +195,7 @@ def follow(number: Number, act: ReleaseAct, answer: Answer | Use, moment: Moment
             return Released(_poll(number, moment))
         case Detach(), Done():
             return Released(_poll(_to(number, "leaving", now, due_at=now), moment))
-        case Detach(), Absent() if _may_still_be_attached(number, moment):
+        case Detach() | AskCarriers(), Absent() if _may_still_be_attached(number, moment):
             return Released(_poll(number, moment))
         case Detach() | AskCarriers(), Absent():
             return Released(_to_rest(replace(number, off_at=now), moment))

@@ -144,7 +144,9 @@ def intend(order: Order, act: Act, now: datetime) -> Order:
     if isinstance(act, TakePlace) and order.step == "waiting":
         return replace(order, step="place", step_since=now)
     if isinstance(act, Attach):
-        return replace(order, asked_at=now)
+        # An earlier request that nobody has heard of counts as a fault, whoever made it.
+        unheard = order.asked_at is not None
+        return replace(order, asked_at=now, tries=max(order.tries, int(unheard)))
     return order
 
 
@@ -188,7 +190,9 @@ def _follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
         case SetProfile(), Done():
             return Followed(moves.to_step(order, "attach", moment.now))
         case Attach(), Done():
-            attached = replace(order, asked_at=None)
+            # After a lost answer this was a second request: the first may land yet, and put the
+            # number on its use case again though it was taken off it meanwhile.
+            attached = replace(order, asked_at=order.asked_at if order.tries else None)
             return Followed(moves.poll(moves.to_step(attached, "confirm", moment.now), moment))
         case SetProfile() | Attach(), Refused(reason) if order.refusals + 1 >= REFUSALS_MOST:
             return moves.failed(order, moment, f"The provider refused it: {reason}")

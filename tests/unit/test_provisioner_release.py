@@ -138,6 +138,22 @@ def test_while_an_attachment_may_still_land_its_absence_is_not_believed() -> Non
     late = came(doubtful, Detach(NUMBER), Absent(), s=PATIENCE.look_up_s)
     assert late.number.step == "rest"
     assert came(number(), Detach(NUMBER), Absent()).number.step == "rest"
+    # Also when it was on its use case in between: of two requests the first may land last.
+    leaving = number(step="leaving", attach_asked_at=NOW)
+    off = came(leaving, AskCarriers(NUMBER), Absent(), s=PATIENCE.look_up_s - 1)
+    assert (off.number.step, off.number.off_at) == ("leaving", None)
+
+
+def test_an_attachment_whose_answer_was_lost_is_remembered_when_a_second_one_is_answered() -> None:
+    attach = Attach(NUMBER, "C123")
+    first = intend_order(order(step="attach", number=NUMBER, purchased_at=NOW), attach, NOW)
+    assert after(first, attach, Done()).order.asked_at is None
+    # A worker that died with the answer has not counted it as a fault.
+    for doubtful in (after(first, attach, Unclear("reset")).order, first):
+        later = NOW + timedelta(seconds=20)
+        second = intend_order(doubtful, attach, later)
+        attached = after(second, attach, Done(), s=20).order
+        assert (attached.step, attached.asked_at) == ("confirm", later)
 
 
 @pytest.mark.parametrize("step", ["detach", "leaving"])

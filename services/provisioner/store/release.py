@@ -21,7 +21,7 @@ async def lease_due(
         WHERE numbers.org_id = due.org_id AND numbers.number = due.number
         RETURNING numbers.org_id, numbers.number, use_case_id, step, step_since, off_at, let_go_at,
             due_at, reference, tries, error,
-            -- Only who has not heard yet that it was done still has this.
+            -- Only who has not heard of every request what came of it still has this.
             (SELECT max(asked_at) FROM orders
              WHERE orders.org_id = due.org_id AND orders.number = due.number
                AND orders.purchased_at IS NOT NULL) AS attach_asked_at,
