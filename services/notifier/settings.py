@@ -20,7 +20,11 @@ class Settings(CommonSettings):
     )
     smtp_username: str | None = Field(None, description="to log in with, if the server asks for it")
     smtp_password: SecretStr | None = Field(None, description="and its password")
-    smtp_timeout_s: float = Field(20, gt=0, description="for each answer of the server, seconds")
+    smtp_timeout_s: float = Field(
+        60,
+        gt=0,
+        description="for each answer of the server, seconds: some scan a letter before they answer",
+    )
     mail_from: str = Field("Sluice <sluice@localhost>", description="sender of our e-mails")
     campaign_link: str | None = Field(
         None, description="a campaign's address, with {org_id} and {campaign_id}; none: no link"

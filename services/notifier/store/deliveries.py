@@ -72,7 +72,7 @@ async def lease_due(
         most,
         channel,
     )
-    return [_delivery(row) for row in rows]
+    return [delivery_of(row, _campaign(row)) for row in rows]
 
 
 async def put_sending(
@@ -118,7 +118,8 @@ async def put(sql: PoolConnectionProxy, delivery: Delivery, lease: str) -> bool:
     return status == "UPDATE 1"
 
 
-def _delivery(row: Record) -> Delivery:
+def delivery_of(row: Record, campaign: Campaign) -> Delivery:
+    """The delivery, and its notice, that a row holds."""
     notice = Notice(
         org_id=row["org_id"],
         notice_id=row["notice_id"],
@@ -136,7 +137,7 @@ def _delivery(row: Record) -> Delivery:
         tries=row["tries"],
         error=row["error"],
         channel=row["channel"],
-        campaign=_campaign(row),
+        campaign=campaign,
     )
 
 

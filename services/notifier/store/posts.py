@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 
 from asyncpg.pool import PoolConnectionProxy
 
-from services.notifier.domain import Campaign, Delivery, Notice
+from services.notifier.domain import Campaign, Notice
 from services.notifier.posts import Post
+from services.notifier.store.deliveries import delivery_of
 from services.notifier.store.wishes import receiver_of
 from shared.database import columns
 
@@ -74,7 +75,8 @@ async def lease_due(
             WHERE (mine.org_id, mine.notice_id, mine.channel)
                 = (due.org_id, due.notice_id, 'webhook')
             RETURNING mine.*)
-        SELECT notice.*, taken.state, taken.state_since, taken.due_at, taken.tries, taken.error,
+        SELECT notice.*, taken.channel, taken.address, taken.state, taken.state_since,
+            taken.due_at, taken.tries, taken.error,
             wish.version, wish.notices, wish.url, wish.secret_version, wish.rotated_at,
             wish.gone_at, EXISTS (
                 -- By then: what was noted before it was true, and receivers see the order.
@@ -95,26 +97,6 @@ async def lease_due(
         SEEN_MOST,
     )
     return [
-        Post(
-            Delivery(
-                notice=Notice(
-                    org_id=row["org_id"],
-                    notice_id=row["notice_id"],
-                    campaign_id=row["campaign_id"],
-                    kind=row["kind"],
-                    facts=row["facts"],
-                    created_at=row["created_at"],
-                ),
-                address="",
-                state=row["state"],
-                state_since=row["state_since"],
-                due_at=row["due_at"],
-                tries=row["tries"],
-                error=row["error"],
-                channel="webhook",
-                campaign=Campaign(is_complete=row["is_complete"]),
-            ),
-            receiver_of(row),
-        )
+        Post(delivery_of(row, Campaign(is_complete=row["is_complete"])), receiver_of(row))
         for row in rows
     ]
