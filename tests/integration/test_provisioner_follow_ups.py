@@ -9,6 +9,7 @@ from services.provisioner.domain import Room
 from services.provisioner.reasons import GIVEN_BACK
 from services.provisioner.release import GiveBack
 from services.provisioner.store import numbers
+from services.sandbox.behaviour import ConfirmationDelays
 from services.sandbox.behaviour import Fault as Script
 from tests.provisioner_bench import Bench, open_bench
 
@@ -187,3 +188,20 @@ async def test_a_number_that_is_just_being_taken_back_is_not_given_back(bench: B
         assert await bench.releaser()._claim("at the same time") == []
     ((_, act),) = await bench.releaser()._claim("after that")
     assert act == GiveBack(number)
+
+
+async def test_what_carriers_confirmed_before_a_number_was_taken_back_makes_nobody_complete(
+    bench: Bench,
+) -> None:
+    number = await bench.complete()
+    await bench.hear(bench.archive())
+    await bench.until_off(number)
+    bench.behave(confirmation_delay_s=ConfirmationDelays(att=600, tmobile=600, verizon=600))
+    await bench.hear(bench.launch("back", number=number))
+
+    async def is_on_its_use_case() -> bool:
+        return str((await bench.order("back"))["step"]) == "confirm"
+
+    await bench.work_until(is_on_its_use_case)
+    await bench.hear(bench.launch("again", number=number))
+    assert (await bench.order("again"))["step"] == "confirm"
