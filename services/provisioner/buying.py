@@ -94,12 +94,16 @@ def _try_number(order: Order, numbers: Sequence[str], moment: Moment) -> Order:
 
 def _next_number(order: Order, moment: Moment, why: str) -> Order:
     """Go on to another number; `order.number` is surely not ours."""
+    spent = order.purchase - NUMBERS_AT_ONCE
     if order.candidates:
         fresh = _try_number(order, order.candidates, moment)
     else:
         fresh = moves.to_step(order, "search", moment.now)
         fresh = replace(fresh, number=None, provider_order_id=None)
-    spent = order.purchase - NUMBERS_AT_ONCE
+        if spent > 0:
+            # What is listed there and always gone is as good as sold out.
+            following = (order.preference + 1) % len(searches(order.launch))
+            fresh = replace(fresh, preference=following)
     if spent > 0:
         return moves.again(replace(fresh, tries=spent), moment, why)
     return replace(fresh, error=why)

@@ -32,7 +32,8 @@ BUSY = "Another run is under way: /differences on the ops port shows what comes 
 async def reconcile(settings: Settings, *, dry: bool) -> Report | Fault | None:
     """What a run comes to; None: somebody else is at one."""
     url = str(settings.database_url)
-    await migrate(url, "provisioner", Path(__file__).parent / "migrations")
+    if not dry:
+        await migrate(url, "provisioner", Path(__file__).parent / "migrations")
     timeout = aiohttp.ClientTimeout(total=settings.telnyx_timeout_s, sock_connect=5)
     async with (
         await Database.open(url, "provisioner", size=2) as database,
