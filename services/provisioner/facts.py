@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from services.provisioner import words
 from services.provisioner.domain import CarrierFact
+from services.provisioner.rules import words
 from services.provisioner.store import facts as store
 from shared.database import Transaction
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from services.provisioner.domain import Launch
-from services.provisioner.steps import open_order
+from services.provisioner.rules.steps import open_order
 from services.provisioner.store import campaigns, numbers, orders
 from shared.consumer import Handlers
 from shared.database import Transaction

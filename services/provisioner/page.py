@@ -11,7 +11,7 @@ from aiohttp import web
 from asyncpg import Record
 
 from services.provisioner.domain import SETTLED
-from services.provisioner.reconcile import KINDS
+from services.provisioner.rules.reconcile import KINDS
 from services.provisioner.store import reconciliation, survey
 from shared.database import Database
 from shared.http import Problem

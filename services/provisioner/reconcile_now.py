@@ -18,8 +18,8 @@ import aiohttp
 from services.provisioner.providers import Fault
 from services.provisioner.providers.telnyx import Telnyx
 from services.provisioner.providers.telnyx_lists import TelnyxLists
-from services.provisioner.reconcile import Difference
 from services.provisioner.reconciler import SETTLED_S, Overtaken, Reconciler, Report
+from services.provisioner.rules.reconcile import Difference
 from services.provisioner.settings import Settings
 from shared import logs
 from shared.database import PASSING, Database

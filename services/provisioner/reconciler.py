@@ -14,9 +14,9 @@ from prometheus_client import Gauge
 from services.provisioner.domain import NotTaken, Unclear
 from services.provisioner.facts import record_facts
 from services.provisioner.leased import ACTS
-from services.provisioner.listed import Item, ListedAttachment, ListedNumber, Page, next_page
 from services.provisioner.providers import Fault, NumberLists
-from services.provisioner.reconcile import KINDS, Difference, Mend, of_ours, of_unheld
+from services.provisioner.rules.listed import Item, ListedAttachment, ListedNumber, Page, next_page
+from services.provisioner.rules.reconcile import KINDS, Difference, Mend, of_ours, of_unheld
 from services.provisioner.store import books, mends
 from services.provisioner.store import reconciliation as store
 from services.provisioner.store.keys import Key

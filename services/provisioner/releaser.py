@@ -16,7 +16,7 @@ from services.provisioner.domain import (
 )
 from services.provisioner.leased import all_at_once, asked
 from services.provisioner.providers import NumberProvider
-from services.provisioner.release import (
+from services.provisioner.rules.release import (
     Detach,
     GiveBack,
     LetGo,

@@ -30,9 +30,9 @@ from services.provisioner.domain import (
     Weigh,
 )
 from services.provisioner.leased import all_at_once, asked
-from services.provisioner.moves import Followed
 from services.provisioner.providers import NumberProvider
-from services.provisioner.steps import follow, intend, next_act, with_profile
+from services.provisioner.rules.moves import Followed
+from services.provisioner.rules.steps import follow, intend, next_act, with_profile
 from services.provisioner.store import numbers, orders
 from shared.database import Database, Transaction
 from shared.events import Event, NumberProvisioned, NumberPurchased

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.provisioner import undedicate
-from services.provisioner.reasons import DEDICATED
+from services.provisioner.rules.reasons import DEDICATED
 from services.sandbox.behaviour import ConfirmationDelays, Refusal
 from services.sandbox.behaviour import Fault as Script
 from tests.provisioner_bench import Bench, open_bench

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.provisioner.domain import Room
-from services.provisioner.reasons import GIVEN_BACK
-from services.provisioner.release import GiveBack
+from services.provisioner.rules.reasons import GIVEN_BACK
+from services.provisioner.rules.release import GiveBack
 from services.provisioner.store import numbers
 from services.sandbox.behaviour import ConfirmationDelays
 from services.sandbox.behaviour import Fault as Script

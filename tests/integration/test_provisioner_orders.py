@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from services.provisioner.area_codes import fits
 from services.provisioner.domain import Ordered, Patience, Search
 from services.provisioner.providers import Fault
 from services.provisioner.providers.telnyx import Telnyx
+from services.provisioner.rules.area_codes import fits
 from services.sandbox.behaviour import ConfirmationDelays, Refusal
 from services.sandbox.behaviour import Fault as Script
 from shared.events import WindowChanged

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.provisioner.reasons import no_place
+from services.provisioner.rules.reasons import no_place
 from services.sandbox.behaviour import ConfirmationDelays
 from services.sandbox.behaviour import Fault as Script
 from tests.provisioner_bench import Bench, open_bench

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from services.provisioner.domain import NotTaken, Unclear
-from services.provisioner.listed import ListedAttachment, ListedNumber, Page
 from services.provisioner.providers import Fault
 from services.provisioner.providers.telnyx_lists import TelnyxLists
-from services.provisioner.reconcile import Difference
 from services.provisioner.reconciler import DIFFERENCES, RECONCILED, Overtaken, Report
+from services.provisioner.rules.listed import ListedAttachment, ListedNumber, Page
+from services.provisioner.rules.reconcile import Difference
 from services.provisioner.store import mends
 from services.provisioner.store.keys import Key
 from services.sandbox.behaviour import Fault as Script

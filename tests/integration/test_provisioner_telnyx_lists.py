@@ -11,9 +11,9 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from services.provisioner.domain import CARRIERS, CarriersSaid, NotTaken, Refused, Unclear
-from services.provisioner.listed import ListedAttachment, ListedNumber, Page
 from services.provisioner.providers.telnyx import Telnyx
 from services.provisioner.providers.telnyx_lists import TelnyxLists
+from services.provisioner.rules.listed import ListedAttachment, ListedNumber, Page
 from tests.integration.test_provisioner_telnyx import Provider
 
 NUMBER = "+12125550101"

@@ -3,8 +3,8 @@
 import pytest
 from phonenumbers.geodata import GEOCODE_DATA
 
-from services.provisioner.area_codes import _OVERLAYS, _STATES, fits, searches
 from services.provisioner.domain import Search
+from services.provisioner.rules.area_codes import _OVERLAYS, _STATES, fits, searches
 from tests.unit.test_provisioner_steps import launch
 
 STATES = {

@@ -19,8 +19,8 @@ from services.provisioner.domain import (
     SeeOrder,
     TakePlace,
 )
-from services.provisioner.reasons import DEDICATED
-from services.provisioner.steps import next_act
+from services.provisioner.rules.reasons import DEDICATED
+from services.provisioner.rules.steps import next_act
 from shared.events import NumberProvisioned, NumberPurchased, ProvisioningDelayed
 from tests.unit.test_provisioner_steps import NOW, NUMBER, PATIENCE, after, buying, launch, order
 

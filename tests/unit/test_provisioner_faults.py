@@ -37,7 +37,7 @@ from services.provisioner.domain import (
     TakePlace,
     Unclear,
 )
-from services.provisioner.steps import follow, intend, next_act, open_order
+from services.provisioner.rules.steps import follow, intend, next_act, open_order
 from shared.events import Event, NumberProvisioned, NumberPurchased
 from tests.unit.test_provisioner_steps import NOW, USE_CASE, launch
 

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.provisioner.listed import ListedNumber, Page, next_page
+from services.provisioner.rules.listed import ListedNumber, Page, next_page
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.provisioner import reasons
+from services.provisioner.rules import reasons
 from tests.unit.test_provisioner_steps import NOW, NUMBER, launch, order
 
 

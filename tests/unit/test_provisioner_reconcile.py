@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.provisioner.domain import CARRIERS, Carrier, CarrierFact, CarriersSaid
-from services.provisioner.listed import ListedAttachment, ListedNumber
-from services.provisioner.reconcile import (
+from services.provisioner.rules.listed import ListedAttachment, ListedNumber
+from services.provisioner.rules.reconcile import (
     Difference,
     Gone,
     Kind,
@@ -21,7 +21,7 @@ from services.provisioner.reconcile import (
     of_unheld,
     order_of,
 )
-from services.provisioner.release import Step
+from services.provisioner.rules.release import Step
 from shared.events import CarrierState
 
 SETTLED_AT = datetime(2030, 1, 1, 12, tzinfo=UTC)

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from services.provisioner import reasons
 from services.provisioner.domain import (
     Absent,
     Answer,
@@ -23,8 +22,9 @@ from services.provisioner.domain import (
     TakePlace,
     Unclear,
 )
-from services.provisioner.moves import Followed
-from services.provisioner.release import (
+from services.provisioner.rules import reasons
+from services.provisioner.rules.moves import Followed
+from services.provisioner.rules.release import (
     Detach,
     GiveBack,
     Held,
@@ -40,9 +40,9 @@ from services.provisioner.release import (
     standing_of,
     use_of,
 )
-from services.provisioner.steps import intend as intend_order
-from services.provisioner.steps import next_act as next_of_order
-from services.provisioner.steps import open_order
+from services.provisioner.rules.steps import intend as intend_order
+from services.provisioner.rules.steps import next_act as next_of_order
+from services.provisioner.rules.steps import open_order
 from shared.events import Event, NumberProvisioned, NumberPurchased, NumberReleased
 from tests.unit.test_provisioner_steps import (
     ALL_CONFIRMED,

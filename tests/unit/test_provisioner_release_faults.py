@@ -27,7 +27,7 @@ from services.provisioner.domain import (
     Refused,
     Unclear,
 )
-from services.provisioner.release import (
+from services.provisioner.rules.release import (
     Detach,
     GiveBack,
     Number,

@@ -34,8 +34,8 @@ from services.provisioner.domain import (
     UseCase,
     Wait,
 )
-from services.provisioner.moves import Followed
-from services.provisioner.steps import (
+from services.provisioner.rules.moves import Followed
+from services.provisioner.rules.steps import (
     REFUSALS_MOST,
     follow,
     intend,

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.provisioner import reasons
 from services.provisioner.domain import (
     CARRIERS,
     Absent,
@@ -28,8 +27,9 @@ from services.provisioner.domain import (
     Unclear,
     Weigh,
 )
-from services.provisioner.moves import Followed
-from services.provisioner.steps import next_act
+from services.provisioner.rules import reasons
+from services.provisioner.rules.moves import Followed
+from services.provisioner.rules.steps import next_act
 from shared.events import CarrierAnswered, CarrierState, Event, NumberProvisioned
 from tests.unit.test_provisioner_steps import (
     ALL_CONFIRMED,

@@ -12,7 +12,7 @@ from services.provisioner.domain import (
     Refused,
     Unclear,
 )
-from services.provisioner.listed import ListedAttachment, ListedNumber, Page
+from services.provisioner.rules.listed import ListedAttachment, ListedNumber, Page
 
 Fault = Refused | NotTaken | Unclear
 """Every call may also come to one of these; none raises for what the other side does."""

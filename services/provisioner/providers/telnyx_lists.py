@@ -4,7 +4,6 @@ from pydantic import BaseModel
 from pydantic import Field as Named
 
 from services.provisioner.domain import Unclear
-from services.provisioner.listed import ListedAttachment, ListedNumber, Page
 from services.provisioner.providers import Fault
 from services.provisioner.providers.telnyx import (
     LEAVING,
@@ -14,6 +13,7 @@ from services.provisioner.providers.telnyx import (
     carriers_said,
     fault_of,
 )
+from services.provisioner.rules.listed import ListedAttachment, ListedNumber, Page
 
 # The most that Telnyx puts on a page of numbers. What it does for campaigns is not documented.
 NUMBERS_A_PAGE = 250

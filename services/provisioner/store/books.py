@@ -10,8 +10,8 @@ from asyncpg import Record
 from asyncpg.pool import PoolConnectionProxy
 
 from services.provisioner.domain import SETTLED
-from services.provisioner.listed import ListedAttachment, ListedNumber
-from services.provisioner.reconcile import Gone, Ours, Purchase, Unheld, order_of
+from services.provisioner.rules.listed import ListedAttachment, ListedNumber
+from services.provisioner.rules.reconcile import Gone, Ours, Purchase, Unheld, order_of
 from services.provisioner.store.keys import Key
 from shared.events import CarrierState
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from asyncpg import Record
 from asyncpg.pool import PoolConnectionProxy
 
-from services.provisioner.reconcile import Difference
+from services.provisioner.rules.reconcile import Difference
 from services.provisioner.store.keys import Key
 
 

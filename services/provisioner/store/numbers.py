@@ -6,7 +6,7 @@ from datetime import datetime
 from asyncpg.pool import PoolConnectionProxy
 
 from services.provisioner.domain import BUYING, Dedicated, Order, Room, Standing
-from services.provisioner.release import room_for, standing_of
+from services.provisioner.rules.release import room_for, standing_of
 from services.provisioner.store import facts
 from services.provisioner.store.keys import Key, columns_of
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from asyncpg import Record
 from asyncpg.pool import PoolConnectionProxy
 
-from services.provisioner.reconcile import Difference
+from services.provisioner.rules.reconcile import Difference
 
 DifferenceKey = tuple[str, str, str]
 """Organization, number, kind."""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from asyncpg.pool import PoolConnectionProxy
 
-from services.provisioner.release import Held, Number
+from services.provisioner.rules.release import Held, Number
 
 
 async def lease_due(

@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from services.provisioner.domain import CARRIER_NAMES, CARRIERS, Carrier, CarrierFact
-from services.provisioner.listed import ListedAttachment, ListedNumber
-from services.provisioner.release import Step
-from services.provisioner.words import rank
+from services.provisioner.rules.listed import ListedAttachment, ListedNumber
+from services.provisioner.rules.release import Step
+from services.provisioner.rules.words import rank
 from shared.events import CarrierState
 
 Kind = Literal[

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from services.provisioner import told
 from services.provisioner.domain import Moment, Order, Step, seconds
+from services.provisioner.rules import told
 from shared.events import Event
 
 

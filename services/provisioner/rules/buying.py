@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from services.provisioner import moves, reasons, told
-from services.provisioner.area_codes import fits, searches
 from services.provisioner.domain import (
     CARRIERS,
     Dedicated,
@@ -16,7 +14,9 @@ from services.provisioner.domain import (
     Search,
     seconds,
 )
-from services.provisioner.moves import Followed
+from services.provisioner.rules import moves, reasons, told
+from services.provisioner.rules.area_codes import fits, searches
+from services.provisioner.rules.moves import Followed
 from shared.events import CarrierState
 
 ROUNDS = 3

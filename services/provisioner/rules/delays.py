@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from services.provisioner import told
 from services.provisioner.domain import Moment, Order, Step, seconds
-from services.provisioner.moves import Followed
+from services.provisioner.rules import told
+from services.provisioner.rules.moves import Followed
 from shared.events import NumberPurchased
 
 FAULTS_MANY = 3

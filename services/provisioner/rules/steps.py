@@ -9,8 +9,6 @@ failed with a number of its own may complete late.
 from dataclasses import replace
 from datetime import datetime
 
-from services.provisioner import buying, confirming, moves, reasons, words
-from services.provisioner.delays import with_delay
 from services.provisioner.domain import (
     CARRIERS,
     SETTLED,
@@ -46,7 +44,9 @@ from services.provisioner.domain import (
     Weigh,
     seconds,
 )
-from services.provisioner.moves import Followed
+from services.provisioner.rules import buying, confirming, moves, reasons, words
+from services.provisioner.rules.delays import with_delay
+from services.provisioner.rules.moves import Followed
 from shared.events import CarrierState
 
 REFUSALS_MOST = 5

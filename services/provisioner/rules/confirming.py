@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from services.provisioner import moves, reasons, told, words
 from services.provisioner.domain import (
     CARRIERS,
     FAST_FOR_S,
@@ -15,7 +14,8 @@ from services.provisioner.domain import (
     Order,
     seconds,
 )
-from services.provisioner.moves import Followed
+from services.provisioner.rules import moves, reasons, told, words
+from services.provisioner.rules.moves import Followed
 
 
 def weighed(order: Order, facts: Iterable[CarrierFact], moment: Moment) -> Followed:

@@ -8,7 +8,6 @@ time, the confirmation. So it is the same in the end in whichever order they com
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from services.provisioner import reasons
 from services.provisioner.domain import (
     CARRIERS,
     FAST_FOR_S,
@@ -18,6 +17,7 @@ from services.provisioner.domain import (
     Order,
     seconds,
 )
+from services.provisioner.rules import reasons
 from shared.events import CarrierState
 
 Words = Mapping[Carrier, CarrierState]

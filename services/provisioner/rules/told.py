@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Literal
 
-from services.provisioner import reasons
 from services.provisioner.domain import Carrier, Order, seconds
+from services.provisioner.rules import reasons
 from shared.events import (
     CarrierAnswered,
     Carriers,

@@ -1,0 +1,1 @@
+"""How orders and numbers go on, what carriers' words come to, what differs. Pure."""
