@@ -46,11 +46,10 @@ def main() -> int:
         with Run.begin() as run:
             for name, arguments in STATIC:
                 _stage(run, name, arguments, {})
-            if folders := _folders_with_servers():
-                say("== servers")
-                with PrivateServers(durable=False) as servers:
-                    pytest = ("-m", "pytest", *folders)
-                    _stage(run, "all other tests", pytest, servers.environment())
+            say("== servers")
+            with PrivateServers(durable=False) as servers:
+                for name, arguments in _stages_with_servers():
+                    _stage(run, name, ("-m", "pytest", *arguments), servers.environment())
     except KeyboardInterrupt:
         say("== interrupted")
         return 130
@@ -64,11 +63,17 @@ def main() -> int:
     return 0
 
 
-def _folders_with_servers() -> list[str]:
-    """The folders of tests that are not pure, as far as there are any in this checkout."""
+def _stages_with_servers() -> list[tuple[str, Sequence[str]]]:
+    """The tests that are not pure. Those of integration/ mostly wait for one service, so two files
+    go at once, each with databases of its own; stories of whole platforms have the machine alone.
+    """
     tests = ROOT / "tests"
     found = {test.relative_to(tests).parts[0] for test in tests.glob("*/**/test_*.py")}
-    return [f"tests/{name}" for name in sorted(found - {"unit", "bench"})]
+    stories = [f"tests/{name}" for name in sorted(found - {"unit", "bench", "integration"})]
+    return [
+        ("integration tests", ("-n", "2", "--dist", "loadfile", "tests/integration")),
+        ("stories", stories),
+    ]
 
 
 def _stage(run: Run, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
