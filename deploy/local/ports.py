@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import socket
 import time
+from collections import deque
 
 from deploy.local.children import Child, ChildDied, Run
 
@@ -12,17 +13,23 @@ _LOWEST, _HIGHEST = 20_000, 32_000
 """Below the range that Linux takes outgoing connections' ports from (32768 and up): a port that is
 free when we choose it stays free until the server binds it, other than by another run's choice."""
 
+_given: deque[int] = deque(maxlen=1_000)
+"""Chosen, and perhaps not bound yet: of a platform's ten, two would be the same one time in 250."""
+
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
+    """A port of 127.0.0.1 that nobody listens on, another one each time."""
     # The system's randomness: a seed that a test sets must not make two runs choose the same.
     for port in random.SystemRandom().sample(range(_LOWEST, _HIGHEST), 200):
+        if port in _given:
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            _given.append(port)
             return port
     raise OSError(f"no free port of 127.0.0.1 between {_LOWEST} and {_HIGHEST}")
 

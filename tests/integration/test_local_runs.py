@@ -15,6 +15,7 @@ import pytest
 
 from deploy.local.children import ChildDied, Run, birth
 from deploy.local.platform import SANDBOX, Platform
+from deploy.local.ports import free_port
 from deploy.local.state import ROOT
 
 SLEEP = ("import time; time.sleep(600)",)
@@ -135,3 +136,8 @@ async def _send(host: str, port: int, subject: str) -> None:
         port=port,
         timeout=5,
     )
+
+
+def test_no_port_is_given_twice_while_its_server_may_be_starting() -> None:
+    ports = [free_port() for _ in range(1_000)]
+    assert len(set(ports)) == len(ports)
