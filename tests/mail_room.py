@@ -1,7 +1,6 @@
 """A notifier on a real database, and mail servers on this machine."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from deploy.local.ports import free_port
 from services.notifier import samples
 from services.notifier.handlers import HANDLERS
 from services.notifier.letters import Writer
@@ -209,13 +209,6 @@ async def mail_server(inbox: Inbox, port: int = 0, **options: Any) -> AsyncItera
         yield controller.port
     finally:
         await asyncio.to_thread(controller.stop)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from deploy.local.ports import free_port
 from services.notifier import worker
 from services.notifier.domain import Delivery, NotTaken
 from services.notifier.letters import Letter, Writer
@@ -15,7 +16,6 @@ from shared.database import Transaction
 from tests.mail_room import (
     Bench,
     Inbox,
-    free_port,
     mail_bench,
     mail_server,
     scripted,

@@ -1,7 +1,6 @@
 """Encrypted and authenticated mail servers."""
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pydantic import SecretStr
 
+from deploy.local.ports import free_port
 from services.notifier.domain import Taken
 from services.notifier.letters import Letter
 from services.notifier.smtp import Line, MailServer, Unreachable
@@ -109,7 +109,7 @@ async def mail_server(inbox: Inbox, certificate: Path, tls: str) -> AsyncIterato
     controller = Controller(
         inbox,
         hostname="127.0.0.1",
-        port=_free_port(),
+        port=free_port(),
         authenticator=check,
         auth_required=True,
         **how,
@@ -119,13 +119,6 @@ async def mail_server(inbox: Inbox, certificate: Path, tls: str) -> AsyncIterato
         yield controller.port
     finally:
         await asyncio.to_thread(controller.stop)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 Encryption = Literal["none", "starttls", "tls"]
@@ -174,7 +167,7 @@ async def test_a_wrong_password_is_for_the_operator_to_mend_and_is_not_told(
 
 
 async def test_a_log_in_that_a_server_does_not_offer_is_for_the_operator_to_mend() -> None:
-    controller = Controller(Inbox(), hostname="127.0.0.1", port=_free_port())
+    controller = Controller(Inbox(), hostname="127.0.0.1", port=free_port())
     await asyncio.to_thread(controller.start)
     try:
         ways: list[Encryption] = ["none", "starttls", "tls"]

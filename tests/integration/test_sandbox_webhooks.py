@@ -2,28 +2,22 @@
 
 import asyncio
 import json
-import socket
 import time
 from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
 
+from deploy.local.ports import free_port
 from services.sandbox.domain import Webhook
 from services.sandbox.webhooks import Courier, Signer
-
-
-def a_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Receiver:
     """A receiver on a fixed port that can be away, refuse, or be slow."""
 
     def __init__(self) -> None:
-        self.port = a_free_port()
+        self.port = free_port()
         self.status, self.delay_s = 200, 0.0
         self.bodies: list[bytes] = []
         self._runner: web.AppRunner | None = None
