@@ -9,6 +9,7 @@ Does:  takes a place on the use case (49 of them, pending numbers too), search b
        be confirmed late. A campaign that comes with its number buys none, nor one for which its
        use case keeps a dedicated number. When the last campaign on another number is archived: off
        the use case at once, and after a day, when the last receipts are in, back to the provider.
+       Once an hour: holds its rows against the provider's lists.
 Tells: NumberPurchased, CarrierAnswered (one for each carrier, as it comes),
        ProvisioningDelayed, NumberProvisioned (complete or failed), NumberReleased.
 """
