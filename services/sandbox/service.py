@@ -65,5 +65,7 @@ class Sandbox:
             due_at = self.world.next_due_at
             rest_s = None if due_at is None else (due_at - self.clock.now()).total_seconds()
             if rest_s is None or rest_s > 0:
+                # Not wait_for: before Python 3.12 it swallows a stop that comes with a wake-up.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), rest_s)
+                    async with asyncio.timeout(rest_s):
+                        await self._woken.wait()
