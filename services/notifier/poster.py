@@ -16,7 +16,7 @@ from services.notifier.domain import Delivery
 from services.notifier.posts import GONE, Answer, NoAnswer, Post
 from services.notifier.store import deliveries, posts, wishes
 from services.notifier.webhooks import TOTAL_S, Webhooks
-from shared.database import PASSING, Database, Transaction
+from shared.database import PASSING, Database
 from shared.ids import new_id
 
 HANDS = 64
@@ -64,8 +64,14 @@ class Poster:
                 most_each=HANDS_EACH,
                 beside=set(self._calls.values()),
             )
-            wanted = [post for post in due if not await _end(tx, post, now, lease)]
-        for post in wanted:
+            looked_at = [(post, rules.withheld(post, now)) for post in due]
+            if ended := [end for _, end in looked_at if end is not None]:
+                await deliveries.put(tx.sql, ended, lease)
+        for delivery in ended:
+            _tell(delivery, None)
+        for post, end in looked_at:
+            if end is not None:
+                continue
             call = asyncio.create_task(self._call(post, now, lease))
             self._calls[call] = post.delivery.notice.org_id
             call.add_done_callback(self._free)
@@ -97,22 +103,13 @@ class Poster:
             now = await tx.now(afresh=True)
             is_current = receiver.version == post.receiver.version
             after = rules.after(post, answer, now, random.random(), is_current=is_current)
-            ours = await deliveries.put(tx.sql, after, lease)
+            ours = await deliveries.put(tx.sql, [after], lease)
             if ours and is_current and isinstance(answer, Answer) and answer.status == GONE:
                 await wishes.put_gone(tx.sql, notice.org_id, now=now)
         if not ours:
             log.warning("result came too late", notice_id=notice.notice_id)
             return
         _tell(after, answer.status if isinstance(answer, Answer) else None)
-
-
-async def _end(tx: Transaction, post: Post, now: datetime, lease: str) -> bool:
-    """Write down the end of what is not to be posted any more; whether it is so."""
-    after = rules.withheld(post, now)
-    if after is None:
-        return False
-    _tell(after, None)
-    return await deliveries.put(tx.sql, after, lease)
 
 
 def _tell(delivery: Delivery, status: int | None) -> None:

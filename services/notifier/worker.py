@@ -83,8 +83,8 @@ class Mailer:
             )
             wanted = await wishes.wanted(tx.sql, {_wish(one) for one in due})
             ended = [ended for one in due if (ended := _ended(one, wanted, now)) is not None]
-            for delivery in ended:
-                await deliveries.put(tx.sql, delivery, lease)
+            if ended:
+                await deliveries.put(tx.sql, ended, lease)
         for delivery in ended:
             self._tell(delivery)
         over = {delivery.notice.notice_id for delivery in ended}
@@ -168,12 +168,12 @@ class Mailer:
     async def _record(self, tried: Sequence[Delivery], outcome: Outcome, lease: str) -> None:
         async with self._database.transaction() as tx:
             now = await tx.now()
-            for delivery in tried:
-                after = followed(delivery, outcome, now, random.random())
-                if not await deliveries.put(tx.sql, after, lease):
-                    log.warning("result came too late", notice_id=delivery.notice.notice_id)
-                    continue
-                self._tell(after)
+            after = [followed(delivery, outcome, now, random.random()) for delivery in tried]
+            ours = await deliveries.put(tx.sql, after, lease)
+        for delivery in ours:
+            self._tell(delivery)
+        if len(ours) < len(tried):
+            log.warning("results came too late", letters=len(tried) - len(ours))
 
     def _tell(self, delivery: Delivery) -> None:
         """In metrics and logs."""

@@ -234,7 +234,7 @@ async def test_an_answer_is_recorded_as_soon_as_the_database_is_back(
 ) -> None:
     away, put = 3, deliveries.put
 
-    async def late(*args: Any) -> bool:
+    async def late(*args: Any) -> list[Delivery]:
         nonlocal away
         away -= 1
         if away >= 0:

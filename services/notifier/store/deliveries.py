@@ -1,12 +1,13 @@
 """Notices' ways to addresses: claimed, fenced by a lease, recorded."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from asyncpg import Record
 from asyncpg.pool import PoolConnectionProxy
 
 from services.notifier.domain import Campaign, CampaignKey, Channel, Delivery, Notice
+from shared.database import columns
 from shared.events import Person
 from shared.rules.hours import Hours, Window
 
@@ -96,26 +97,43 @@ async def put_sending(
     return status == "UPDATE 1"
 
 
-async def put(sql: PoolConnectionProxy, delivery: Delivery, lease: str) -> bool:
-    """Write a delivery and give its lease back; False, and nothing written, if that has run out."""
-    status = await sql.execute(
+async def put(
+    sql: PoolConnectionProxy, deliveries: Sequence[Delivery], lease: str
+) -> list[Delivery]:
+    """Write deliveries and give their leases back; those that were written: with the others the
+    lease has run out."""
+    rows = await sql.fetch(
         """
-        UPDATE deliveries SET state = $6, state_since = $7, tries = $8, error = $9, due_at = $10,
-            lease = NULL
-        WHERE org_id = $1 AND notice_id = $2 AND channel = $3 AND address = $4 AND lease = $5
+        UPDATE deliveries SET state = after.state, state_since = after.state_since,
+            tries = after.tries, error = after.error, due_at = after.due_at, lease = NULL
+        FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],
+            $8::int[], $9::text[], $10::timestamptz[])
+          AS after (org_id, notice_id, channel, address, state, state_since, tries, error, due_at)
+        WHERE (deliveries.org_id, deliveries.notice_id, deliveries.channel, deliveries.address)
+            = (after.org_id, after.notice_id, after.channel, after.address)
+          AND deliveries.lease = $1
+        RETURNING deliveries.org_id, deliveries.notice_id, deliveries.channel, deliveries.address
         """,
-        delivery.notice.org_id,
-        delivery.notice.notice_id,
-        delivery.channel,
-        delivery.address,
         lease,
+        *columns([(*_key(one), *_progress(one)) for one in deliveries], 9),
+    )
+    written = {tuple(row) for row in rows}
+    return [one for one in deliveries if _key(one) in written]
+
+
+def _key(delivery: Delivery) -> tuple[str, str, str, str]:
+    notice = delivery.notice
+    return notice.org_id, notice.notice_id, delivery.channel, delivery.address
+
+
+def _progress(delivery: Delivery) -> tuple[str, datetime, int, str | None, datetime | None]:
+    return (
         delivery.state,
         delivery.state_since,
         delivery.tries,
         delivery.error,
         delivery.due_at,
     )
-    return status == "UPDATE 1"
 
 
 def delivery_of(row: Record, campaign: Campaign) -> Delivery:
