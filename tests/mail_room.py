@@ -69,14 +69,14 @@ class Inbox:
     def _answer(self, command: str) -> str:
         return self.answers[command].pop(0) if self.answers.get(command) else "250 OK"
 
-    async def handle_EHLO(  # noqa: N802 - the name that aiosmtpd looks for
+    async def handle_EHLO(
         self, server: SMTP, session: Session, envelope: Envelope, name: str, answers: list[str]
     ) -> list[str]:
         self.connections += 1
         session.host_name = name
         return answers
 
-    async def handle_MAIL(  # noqa: N802 - the name that aiosmtpd looks for
+    async def handle_MAIL(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any
     ) -> str:
         answer = self._answer("MAIL")
@@ -84,7 +84,7 @@ class Inbox:
             envelope.mail_from = address
         return answer
 
-    async def handle_RCPT(  # noqa: N802 - the name that aiosmtpd looks for
+    async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any
     ) -> str:
         answer = self._answer("RCPT")
@@ -92,9 +92,7 @@ class Inbox:
             envelope.rcpt_tos.append(address)
         return answer
 
-    async def handle_DATA(  # noqa: N802 - the name that aiosmtpd looks for
-        self, server: SMTP, session: Session, envelope: Envelope
-    ) -> str:
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         answer = self._answer("DATA")
         if answer.startswith("250"):
             self.letters.append(envelope)

@@ -13,7 +13,7 @@ import aiohttp
 from aiohttp import web
 from pydantic import SecretStr
 
-from services.provisioner.domain import Patience
+from services.provisioner.domain import Act, Order, Patience
 from services.provisioner.handlers import HANDLERS
 from services.provisioner.providers.telnyx import Telnyx
 from services.provisioner.releaser import Releaser
@@ -92,6 +92,15 @@ class Bench:
             while not await is_so():
                 await asyncio.gather(*(worker.step() for worker in at_work))
                 await asyncio.sleep(0.02)
+
+    async def taken_up(self, worker: Provisioner, lease: str) -> tuple[Order, Act]:
+        """The one order that is due next, in this worker's hands; nobody else works meanwhile, who
+        would put it off."""
+        async with asyncio.timeout(30):
+            while not (claimed := await worker._claim(lease)):
+                await asyncio.sleep(0.02)
+        (one,) = claimed
+        return one
 
     async def until_settled(
         self, *workers: Provisioner | Releaser, count: int = 1, within_s: float = 30

@@ -73,7 +73,7 @@ class Mailbox:
         assert mail is not None
         return mail
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 (aiosmtpd finds its hooks by these names)
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Keep one mail; called by aiosmtpd."""
         content = envelope.content or b""
         raw = content.encode() if isinstance(content, str) else content

@@ -9,7 +9,7 @@ import aiohttp
 from deploy.demo.api import Site
 from deploy.local.platform import Platform
 from tests.flow.test_admin_in_control import until
-from tests.flow.test_webhooks import PROFILE, launched
+from tests.flow.test_webhooks import launched, organization
 from tests.letters_read import Page, part
 from tests.other_system import iso, other_system
 
@@ -32,36 +32,18 @@ async def test_a_campaigns_letters_arrive_once_each_and_lead_to_its_details(
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as session,
         other_system(amqp_url, bus_prefix) as other,
     ):
-        api = Site(session, f"{platform.url('campaign')}/api/v1")
-        sandbox = Site(session, platform.url("sandbox"))
-        await sandbox.put(f"/sandbox/messaging_profiles/{PROFILE}", webhook_url="")
-        await sandbox.put("/sandbox/campaigns/C1", brand="B1")
-        operator = api.as_person(await platform.operator_token())
-        org_id = (await operator.post("/organizations", name="A"))["organization_id"]
-        use_case = await operator.post(
-            f"/organizations/{org_id}/use-cases",
-            name="Votes",
-            provider_campaign_id="C1",
-            messaging_profile_id=PROFILE,
-        )
-        ada = await operator.post(
-            f"/organizations/{org_id}/people", name="Ada", email="ada@example.org", role="admin"
-        )
-        admin = api.as_person(ada["token"])
-        contacts = await admin.upload("/contact-lists", b"phone\n+12125550100\n", name="all")
-        campaign_id = await launched(
-            admin, use_case["use_case_id"], "Spring", contacts["contact_list_id"]
-        )
+        acme = await organization(platform, session)
+        campaign_id = await launched(acme)
         complete = await arrived(platform, "Provisioning Complete")
 
         page = Page(part(complete, "html"))
         (link,) = [str(attrs["href"]) for tag, attrs in page.tags if tag == "a"]
         assert link in part(complete, "plain")
-        bearer = {"Authorization": f"Bearer {ada['token']}"}
+        bearer = {"Authorization": f"Bearer {acme.admin_token}"}
         async with session.get(link, headers=bearer) as response:
             assert (await response.json())["campaign_id"] == campaign_id
 
-        about = {"org_id": org_id, "campaign_id": campaign_id}
+        about = {"org_id": acme.org_id, "campaign_id": campaign_id}
         now = iso(datetime.now(UTC))
         held = {"carrier": "att", "state": "refused", "reason": "no", "held_at": now}
         risk = {

@@ -78,7 +78,7 @@ class PostOffice:
             await writer.drain()
         writer.close()
 
-    async def handle_MAIL(  # noqa: N802 - the name that aiosmtpd looks for
+    async def handle_MAIL(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any
     ) -> str:
         if self.mood == "stalls":
@@ -89,7 +89,7 @@ class PostOffice:
         envelope.mail_from = address
         return "250 OK"
 
-    async def handle_RCPT(  # noqa: N802 - the name that aiosmtpd looks for
+    async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any
     ) -> str:
         if address == NOBODY:
@@ -99,9 +99,7 @@ class PostOffice:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(  # noqa: N802 - the name that aiosmtpd looks for
-        self, server: SMTP, session: Session, envelope: Envelope
-    ) -> str:
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         assert isinstance(envelope.content, bytes)
         message_id = str(message_from_bytes(envelope.content, policy=default)["Message-ID"])
         if self.mood == "loses answers" and self._lost < LOST_MOST:

@@ -30,9 +30,7 @@ class Inbox:
     def __init__(self) -> None:
         self.letters: list[Envelope] = []
 
-    async def handle_DATA(  # noqa: N802 - the name that aiosmtpd looks for
-        self, server: SMTP, session: Session, envelope: Envelope
-    ) -> str:
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         assert session.authenticated
         self.letters.append(envelope)
         return "250 OK"

@@ -1,6 +1,5 @@
 """What carriers say, however it comes: recorded by number, weighed by its own time."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -171,11 +170,7 @@ async def test_a_fact_that_comes_while_the_provider_is_asked_is_not_slept_over(
     number = await launch_silent(bench)
     bench.patience = replace(bench.patience, poll_s=60)
     worker = bench.worker()
-    # Only this one may take it up: whoever works meanwhile puts it off for a minute.
-    async with asyncio.timeout(30):
-        while not (claimed := await worker._claim("slow")):
-            await asyncio.sleep(0.02)
-    ((order, act),) = claimed
+    order, act = await bench.taken_up(worker, "slow")
     answer = await worker._answer(act)
     await say(bench, *(fact(number, carrier) for carrier in CARRIERS))
     await worker._record(order, act, answer, "slow")
@@ -188,10 +183,7 @@ async def test_a_change_that_nobody_explains_is_asked_for_again_where_that_was_j
     number = await launch_silent(bench)
     bench.patience = replace(bench.patience, poll_s=60)
     worker = bench.worker()
-    async with asyncio.timeout(30):
-        while not (claimed := await worker._claim("slow")):
-            await asyncio.sleep(0.02)
-    ((order, act),) = claimed
+    order, act = await bench.taken_up(worker, "slow")
     answer = await worker._answer(act)
     for carrier in CARRIERS:
         bench.sandbox.world.registry.speak(bench.sandbox.now(), number, carrier, "confirmed")

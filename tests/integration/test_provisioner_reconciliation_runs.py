@@ -313,9 +313,8 @@ async def test_a_mend_that_comes_twice_or_from_two_replicas_is_one_mend(bench: B
     assert (await bench.number(number))["step"] == "held"
 
 
-async def test_a_number_that_is_given_back_again_is_not_asked_back_by_what_was_seen_before(
-    bench: Bench,
-) -> None:
+async def given_back_and_there(bench: Bench) -> tuple[str, Report]:
+    """A number that our rows say was given back, and what is seen of it: the provider has it."""
     bench.rest(0)
     number = await bench.complete()
     reference = f"{(await bench.order())['order_id']}-1"
@@ -325,6 +324,13 @@ async def test_a_number_that_is_given_back_again_is_not_asked_back_by_what_was_s
     let_settle(bench)
     seen = await reconciler(bench).look()
     assert isinstance(seen, Report)
+    return number, seen
+
+
+async def test_a_number_that_is_given_back_again_is_not_asked_back_by_what_was_seen_before(
+    bench: Bench,
+) -> None:
+    number, seen = await given_back_and_there(bench)
     await mend(bench, mends.give_back, seen.differences, of={(bench.org_id, number)})
     await bench.until_given_back(count=2)
     await mend(bench, mends.give_back, seen.differences, of=set())
@@ -333,15 +339,7 @@ async def test_a_number_that_is_given_back_again_is_not_asked_back_by_what_was_s
 async def test_a_number_that_another_organization_has_by_now_is_not_given_back_again(
     bench: Bench,
 ) -> None:
-    bench.rest(0)
-    number = await bench.complete()
-    reference = f"{(await bench.order())['order_id']}-1"
-    await bench.hear(bench.archive())
-    await bench.until_given_back()
-    buy_elsewhere(bench, reference, number)
-    let_settle(bench)
-    seen = await reconciler(bench).look()
-    assert isinstance(seen, Report)
+    number, seen = await given_back_and_there(bench)
     assert [one.mend for one in seen.differences] == ["return"]
     await hold_elsewhere(bench, number)
     await mend(bench, mends.give_back, seen.differences, of=set())

@@ -294,10 +294,7 @@ async def test_an_archive_that_comes_while_the_provider_is_asked_is_not_slept_ov
     await bench.work_until(is_attached, bench.worker())
     bench.patience = replace(bench.patience, poll_s=60)
     worker = bench.worker()
-    async with asyncio.timeout(30):
-        while not (claimed := await worker._claim("slow")):
-            await asyncio.sleep(0.02)
-    ((order, act),) = claimed
+    order, act = await bench.taken_up(worker, "slow")
     answer = await worker._answer(act)
     await bench.hear(bench.archive())
     await worker._record(order, act, answer, "slow")
