@@ -1,6 +1,7 @@
 """An order that is to send from the number that its use case keeps for many campaigns."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,8 +9,10 @@ import pytest
 from services.provisioner.domain import (
     Absent,
     AskCarriers,
+    Attach,
     Buy,
     Dedicated,
+    Done,
     Drop,
     LookUp,
     Order,
@@ -17,6 +20,7 @@ from services.provisioner.domain import (
     Refused,
     Room,
     SeeOrder,
+    SetProfile,
     TakePlace,
 )
 from services.provisioner.rules.reasons import DEDICATED
@@ -72,7 +76,19 @@ def test_an_archive_does_not_stop_a_purchase_that_may_have_landed(step: Any, act
     assert next_act(for_many, NOW, PATIENCE) == act
     bought = after(for_many, act, Ordered("po1", "success"))
     assert [type(event) for event in bought.told] == [NumberPurchased]
-    assert next_act(bought.order, NOW, PATIENCE) == Drop()
+    # It puts it on its use case as well: those that wait for the carriers would wait for nothing.
+    profile = next_act(bought.order, NOW, PATIENCE)
+    assert isinstance(profile, SetProfile)
+    attach = next_act(after(bought.order, profile, Done()).order, NOW, PATIENCE)
+    assert isinstance(attach, Attach)
+    on_use_case = after(replace(bought.order, step="attach"), attach, Done()).order
+    assert next_act(on_use_case, NOW, PATIENCE) == Drop()
+
+
+def test_an_archived_buyer_does_not_try_for_others_longer_than_for_itself() -> None:
+    bought = order(step="attach", number=NUMBER, purchased_at=NOW, launch=SHARED, archived=True)
+    assert isinstance(next_act(bought, NOW + timedelta(hours=71), PATIENCE), Attach)
+    assert next_act(bought, NOW + timedelta(hours=73), PATIENCE) == Drop()
 
 
 def test_an_archive_stops_the_purchase_as_soon_as_nothing_of_it_can_have_landed() -> None:

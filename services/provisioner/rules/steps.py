@@ -104,9 +104,10 @@ def next_act(order: Order, now: datetime, patience: Patience) -> Act:
         return Weigh()
     if order.step in SETTLED:
         return AskCarriers(_number(order)) if _is_watched(order) else Weigh()
-    if order.archived and not _buys_for_others(order):
+    is_late = seconds(now, order.launch.launched_at) >= patience.limit_s
+    if order.archived and (is_late or not _serves_others(order)):
         return Drop()
-    if seconds(now, order.launch.launched_at) >= patience.limit_s:
+    if is_late:
         return GiveUp()
     if order.step == "confirm":
         return AskCarriers(_number(order))
@@ -128,9 +129,12 @@ def next_act(order: Order, now: datetime, patience: Patience) -> Act:
     return Attach(_number(order), use_case.provider_campaign_id)
 
 
-def _buys_for_others(order: Order) -> bool:
-    """Whether its purchase is under way, and of a number that is not its own campaign's alone."""
-    return order.launch.dedicated and order.may_have_bought and order.ask != "doubted"
+def _serves_others(order: Order) -> bool:
+    """Whether it is on the way to a number that is not its own campaign's alone: those that send
+    from it too wait for the carriers, and put it on its use case only after a long while."""
+    is_bought = order.step in ("profile", "attach")
+    is_being_bought = order.may_have_bought and order.ask != "doubted"
+    return order.launch.dedicated and (is_bought or is_being_bought)
 
 
 def _is_watched(order: Order) -> bool:
