@@ -203,7 +203,8 @@ def guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
 
 def _guard(host: str) -> None:
     if why := closed(host):
-        raise Forbidden(None, f"{why}: nothing is posted there")
+        # Not which one: organizations are told this, and would learn what our name server knows.
+        raise Forbidden(None, f"the host's address {why}: nothing is posted there")
 
 
 async def _beginning(content: aiohttp.StreamReader) -> str:

@@ -69,13 +69,14 @@ def postable(text: str, *, private_allowed: bool) -> URL:
 
 
 def closed(host: str) -> str | None:
-    """Why an IP address is not to be asked, in words; None if it is one of the open internet."""
+    """Why an IP address is not to be asked, in words after "it"; None if it is one of the open
+    internet."""
     try:
         address = ip_address(host)
     except ValueError:
-        return f"{host} is no IP address"
+        return "is no IP address"
     word = _word(_inner(address))
-    return None if word is None else f"{host} is not of the open internet ({word})"
+    return None if word is None else f"is not of the open internet ({word})"
 
 
 def _inner(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

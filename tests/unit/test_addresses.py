@@ -64,12 +64,12 @@ def test_the_open_internet_may_be_posted_to(host: str) -> None:
 
 @pytest.mark.parametrize(("host", "word"), CLOSED.items())
 def test_what_only_we_can_reach_may_not(host: str, word: str) -> None:
-    assert closed(host) == f"{host} is not of the open internet ({word})"
+    assert closed(host) == f"is not of the open internet ({word})"
 
 
 @pytest.mark.parametrize("host", ["", "localhost", "0x7f.1", "2130706433", "127.1", "1.2.3.4.5"])
 def test_what_is_no_ip_address_is_none_of_the_open_internet(host: str) -> None:
-    assert closed(host) == f"{host} is no IP address"
+    assert closed(host) == "is no IP address"
 
 
 @given(st.ip_addresses())

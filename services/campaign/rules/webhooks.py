@@ -18,13 +18,13 @@ def check_address(url: str, *, private_allowed: bool) -> None:
         raise _refused(str(error)) from None
     why = None if private_allowed else _closed_by_name(host)
     if why is not None:
-        raise _refused(why)
+        raise _refused(f"{host} {why}")
 
 
 def _closed_by_name(host: str) -> str | None:
     name = host.rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
-        return f"{host} is not of the open internet (loopback)"
+        return "is not of the open internet (loopback)"
     try:
         ip_address(name)
     except ValueError:
