@@ -32,7 +32,10 @@ def _utc(at: datetime) -> datetime:
 
 Id = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,64}$")]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_without_nul)]
+NAME_MOST = 200
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=NAME_MOST), AfterValidator(_without_nul)
+]
 # The longest text that the providers take: ten segments and a little.
 TEXT_MOST = 1600
 Body = Annotated[str, StringConstraints(max_length=TEXT_MOST), AfterValidator(_without_nul)]

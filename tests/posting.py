@@ -14,6 +14,7 @@ from standardwebhooks import Webhook
 from services.notifier.handlers import HANDLERS
 from services.notifier.poster import Poster
 from services.notifier.webhooks import Webhooks
+from shared import envelope
 from shared.clock import ManualClock
 from shared.consumer import record
 from shared.database import Database
@@ -27,6 +28,7 @@ from shared.events import (
     NoticeSettingsChanged,
     NumberProvisioned,
     Person,
+    WebhookStateChanged,
 )
 from shared.ids import new_id
 from shared.rules.hours import Window
@@ -166,6 +168,20 @@ class Bench:
                 self.org_id,
             )
         return [(row["kind"], row["state"], row["error"]) for row in rows]
+
+    async def told(self) -> list[WebhookStateChanged]:
+        """What was told of how the organization's posts fare, oldest first."""
+        async with self.database.connection() as connection:
+            rows = await connection.fetch(
+                "SELECT body FROM outbox WHERE topic = 'WebhookStateChanged' ORDER BY position"
+            )
+        read = envelope.read(b"[%s]" % b",".join(row["body"] for row in rows), envelope.BATCH, {})
+        found = []
+        for one in read:
+            assert isinstance(one, Received)
+            assert isinstance(one.event, WebhookStateChanged)
+            found.append(one.event)
+        return [event for event in found if event.org_id == self.org_id]
 
     async def states(self) -> list[str]:
         return [state for _, state, _ in await self.posts()]

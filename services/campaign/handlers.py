@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from services.campaign.domain import latest_of_each
-from services.campaign.store import buckets, conversations, look_ups, messages, numbers
+from services.campaign.store import buckets, conversations, look_ups, messages, notices, numbers
 from shared.consumer import Handlers
 from shared.database import Transaction
 from shared.events import (
@@ -23,6 +23,7 @@ from shared.events import (
     NumberPurchased,
     NumberReleased,
     ProvisioningDelayed,
+    WebhookStateChanged,
 )
 
 
@@ -86,6 +87,11 @@ async def fill_in_carriers(tx: Transaction, events: Sequence[CarriersFound]) -> 
     await look_ups.keep(tx, events, await tx.now())
 
 
+async def show_webhooks(tx: Transaction, events: Sequence[WebhookStateChanged]) -> None:
+    """What is posted to an organization's webhook gets there, or does not."""
+    await notices.put_states(tx, events)
+
+
 HANDLERS: Handlers = {
     NumberPurchased: show_number,
     CarrierAnswered: show_carriers_answer,
@@ -102,4 +108,5 @@ HANDLERS: Handlers = {
     MessageReceived: continue_conversation,
     BucketState: show_buckets,
     CarriersFound: fill_in_carriers,
+    WebhookStateChanged: show_webhooks,
 }

@@ -7,5 +7,5 @@ Hears: CampaignLaunched, WindowChanged, NumberProvisioned, WindowAtRisk, Campaig
 Does:  writes an e-mail to the admin who launched the campaign, once, and tries again while the
        mail server is away; never again where a server may have taken it. Posts the same, signed,
        to the address that the organization has set.
-Tells: nothing.
+Tells: WebhookStateChanged.
 """

@@ -13,10 +13,11 @@ from prometheus_client import Counter
 
 from services.notifier import posts as rules
 from services.notifier.domain import Delivery
-from services.notifier.posts import GONE, Answer, NoAnswer, Post
+from services.notifier.posts import Answer, NoAnswer, Post
 from services.notifier.store import deliveries, posts, wishes
 from services.notifier.webhooks import TOTAL_S, Webhooks
 from shared.database import PASSING, Database
+from shared.events import WebhookStateChanged
 from shared.ids import new_id
 
 HANDS = 64
@@ -104,8 +105,19 @@ class Poster:
             is_current = receiver.version == post.receiver.version
             after = rules.after(post, answer, now, random.random(), is_current=is_current)
             ours = await deliveries.put(tx.sql, [after], lease)
-            if ours and is_current and isinstance(answer, Answer) and answer.status == GONE:
-                await wishes.put_gone(tx.sql, notice.org_id, now=now)
+            reception = rules.received(receiver.reception, answer, now)
+            if ours and is_current and reception != receiver.reception:
+                await wishes.put_reception(tx.sql, notice.org_id, reception)
+                tx.tell(
+                    WebhookStateChanged(
+                        org_id=notice.org_id,
+                        version=receiver.version,
+                        revision=reception.revision,
+                        state=reception.state,
+                        reason=reception.reason,
+                        state_since=reception.since,
+                    )
+                )
         if not ours:
             log.warning("result came too late", notice_id=notice.notice_id)
             return

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.notifier.domain import NEWS_FOR_S, Delivery, Kind, Notice, overtaken, settled
-from shared.events import instant
+from shared.events import WebhookState, instant
+from shared.fields import NAME_MOST
 from shared.rules.webhook_keys import webhook_key
 
 # As the specification's example: at once, after seconds, minutes, hours, then every few hours.
@@ -35,6 +36,17 @@ EVENTS: dict[Kind, str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Reception:
+    """How posts to an organization fare by its settings as they are. `revision` counts what was
+    told of that."""
+
+    state: WebhookState
+    reason: str | None
+    since: datetime
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class Receiver:
     """Where an organization has its notices posted to: its settings, whole."""
 
@@ -43,8 +55,13 @@ class Receiver:
     url: str | None
     secret_version: int
     rotated_at: datetime | None
-    gone_at: datetime | None
-    """When the receiver said that it wants no more."""
+    reception: Reception | None
+    """None: nothing was posted yet."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """It wants no more, as it has said."""
+        return self.reception is not None and self.reception.state == "stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +80,11 @@ class Answer:
     words: str = ""
     again_s: float = 0.0
     """How long it asks not to be asked again."""
+
+    @property
+    def is_taken(self) -> bool:
+        """The receiver has what was posted."""
+        return 200 <= self.status < 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +136,7 @@ def withheld(post: Post, now: datetime) -> Delivery | None:
         return settled(post.delivery, "unwanted", "no address is set any more", now)
     if notice.kind not in receiver.kinds:
         return settled(post.delivery, "unwanted", "notices of this kind are not chosen", now)
-    if receiver.gone_at is not None:
+    if receiver.is_stopped:
         words = "the receiver wants no more, until the settings change"
         return settled(post.delivery, "refused", words, now)
     if now - notice.created_at > timedelta(seconds=NEWS_FOR_S):
@@ -134,7 +156,7 @@ def after(
     """
     delivery = post.delivery
     words = answer.reason if isinstance(answer, NoAnswer) else _words(answer)
-    if isinstance(answer, Answer) and 200 <= answer.status < 300:
+    if isinstance(answer, Answer) and answer.is_taken:
         return settled(delivery, "sent", words, now)
     if not is_current:
         return _again(delivery, words, now, now)
@@ -145,6 +167,29 @@ def after(
     if isinstance(answer, Answer):
         delay_s = max(delay_s, min(RETRY_MOST_S, answer.again_s))
     return _again(delivery, words, now, now + timedelta(seconds=delay_s))
+
+
+def received(was: Reception | None, answer: Answer | NoAnswer, now: datetime) -> Reception:
+    """How posts fare after a try by the settings that are current; `was` itself where that is no
+    news. What is stopped stays so: answers of posts that were under way come late."""
+    if was is not None and was.state == "stopped":
+        return was
+    state, reason = _fares(answer)
+    if was is None:
+        return Reception(state, reason, now, revision=1)
+    if (state, reason) == (was.state, was.reason):
+        return was
+    since = was.since if state == was.state else now
+    return Reception(state, reason, since, was.revision + 1)
+
+
+def _fares(answer: Answer | NoAnswer) -> tuple[WebhookState, str | None]:
+    """Without the receiver's own words, which would be news at each try."""
+    if isinstance(answer, NoAnswer):
+        return "failing", answer.reason[:NAME_MOST]
+    if answer.is_taken:
+        return "working", None
+    return "stopped" if answer.status == GONE else "failing", f"answered {answer.status}"
 
 
 def _again(delivery: Delivery, words: str, now: datetime, due_at: datetime) -> Delivery:

@@ -25,6 +25,8 @@ from shared.events.notices import (
     FailureCount,
     NoticeKind,
     NoticeSettingsChanged,
+    WebhookState,
+    WebhookStateChanged,
 )
 from shared.events.numbers import (
     CampaignHeld,
@@ -80,6 +82,7 @@ EVENTS: dict[str, type[Event]] = {
         CarriersFound,
         BucketState,
         NoticeSettingsChanged,
+        WebhookStateChanged,
         DeliverabilityReported,
     )
 }
@@ -124,6 +127,8 @@ __all__ = [
     "QueueWithdrawn",
     "UnclearSettled",
     "UseCaseRegistered",
+    "WebhookState",
+    "WebhookStateChanged",
     "WindowAtRisk",
     "WindowChanged",
     "WindowClosed",

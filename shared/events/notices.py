@@ -33,6 +33,25 @@ class NoticeSettingsChanged(Event):
     secret_version: Revision = 1
 
 
+WebhookState = Literal["working", "failing", "stopped"]
+
+
+class WebhookStateChanged(Event):
+    """How posts to an organization's webhook fare, by the last try; told when that changes.
+
+    It is about the settings of this `version` (NoticeSettingsChanged), and `revision` counts what
+    is told of these, from 1 on: the higher wins, whenever it comes. stopped: the receiver wants no
+    more, until the settings change.
+    """
+
+    version: Revision
+    revision: Revision
+    state: WebhookState
+    reason: Name | None = None
+    """Why it does not work. Never the address or what its receiver wrote: both may hold secrets."""
+    state_since: Instant
+
+
 class CarrierDeliverability(BaseModel):
     """What became of a day's texts to one carrier."""
 

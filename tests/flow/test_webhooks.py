@@ -1,5 +1,7 @@
 """An organization's own server hears what becomes of its campaigns: with real processes."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -66,6 +68,22 @@ async def launched(acme: Acme) -> str:
     return campaign_id
 
 
+@asynccontextmanager
+async def acme_on(database_url: str, amqp_url: str, bus_prefix: str) -> AsyncIterator[Acme]:
+    """The organization on a platform with two notifiers."""
+    async with (
+        Platform(
+            database_url=database_url,
+            amqp_url=amqp_url,
+            bus_prefix=bus_prefix,
+            services=("campaign", "provisioner", "notifier"),
+            replicas={"notifier": 2},
+        ) as platform,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as session,
+    ):
+        yield await organization(platform, session)
+
+
 async def came(theirs: Receiver, count: int) -> list[Any]:
     """The first posts, as soon as there are so many."""
 
@@ -78,18 +96,7 @@ async def came(theirs: Receiver, count: int) -> list[Any]:
 async def test_provisioning_complete_is_posted_signed_with_the_secret_that_is_shown(
     database_url: str, amqp_url: str, bus_prefix: str
 ) -> None:
-    async with (
-        Platform(
-            database_url=database_url,
-            amqp_url=amqp_url,
-            bus_prefix=bus_prefix,
-            services=("campaign", "provisioner", "notifier"),
-            replicas={"notifier": 2},
-        ) as platform,
-        receiver(503) as theirs,
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15)) as session,
-    ):
-        acme = await organization(platform, session)
+    async with acme_on(database_url, amqp_url, bus_prefix) as acme, receiver(503) as theirs:
         admin = acme.admin
 
         await admin.put("/webhook", url=theirs.url, notices=["provisioning complete"])
@@ -112,3 +119,27 @@ async def test_provisioning_complete_is_posted_signed_with_the_secret_that_is_sh
             got.content, got.headers
         )
         assert len({one.notice_id for one in theirs.got}) == 2
+
+
+async def test_an_admin_sees_whether_what_is_posted_gets_there(
+    database_url: str, amqp_url: str, bus_prefix: str
+) -> None:
+    async with acme_on(database_url, amqp_url, bus_prefix) as acme, receiver() as theirs:
+
+        async def until_shown(state: str) -> Any:
+            return await until(
+                lambda: acme.admin.get("/webhook"), lambda found: found["state"] == state, 30
+            )
+
+        theirs.answers += [500] * 20
+        made = await acme.admin.put("/webhook", url=theirs.url, notices=["provisioning complete"])
+        assert (made["state"], made["error"]) == ("new", None)
+        await launched(acme)
+        assert (await until_shown("failing"))["error"] == "answered 500"
+        theirs.answers.clear()
+        assert (await until_shown("working"))["error"] is None
+        theirs.answers.append(410)
+        await launched(acme)
+        assert (await until_shown("stopped"))["error"] == "answered 410"
+        again = await acme.admin.put("/webhook", url=theirs.url)
+        assert (again["state"], again["error"]) == ("new", None)

@@ -18,9 +18,11 @@ from services.notifier.posts import (
     NoAnswer,
     Post,
     Receiver,
+    Reception,
     after,
     body,
     keys,
+    received,
     signed,
     withheld,
 )
@@ -31,6 +33,8 @@ NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 MASTER = b"the platform's own key, of 32 and more characters"
 KEY = webhook_key(MASTER, "acme", 1)
 NOTICE = Notice("acme", "n1", "spring", "window at risk", {"name": "Frühling", "revision": 1}, NOW)
+STOPPED = Reception("stopped", "answered 410", NOW, 4)
+FAILING = Reception("failing", "answered 500", NOW, 4)
 RECEIVER = Receiver(3, frozenset({"window at risk"}), "https://example.org", 1, None, None)
 
 
@@ -165,7 +169,8 @@ def test_tries_grow_ever_rarer_and_end_after_three_days() -> None:
     [
         ({"url": None}, "unwanted"),
         ({"kinds": frozenset({"daily digest"})}, "unwanted"),
-        ({"gone_at": NOW}, "refused"),
+        ({"reception": STOPPED}, "refused"),
+        ({"reception": FAILING}, None),
         ({}, None),
     ],
 )
@@ -182,3 +187,69 @@ def test_what_waited_for_too_long_is_not_posted() -> None:
     done = withheld(post(), NOW + timedelta(seconds=NEWS_FOR_S + 1))
     assert done is not None
     assert done.state == "expired"
+
+
+# --- how posts fare --------------------------------------------------------------------------
+
+LATER = NOW + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "reason"),
+    [
+        (Answer(200, "thanks"), "working", None),
+        (Answer(299), "working", None),
+        (Answer(410, "no more"), "stopped", "answered 410"),
+        (Answer(300), "failing", "answered 300"),
+        (Answer(500, "of +13035550100, whose key is hush-hush"), "failing", "answered 500"),
+        (NoAnswer("no connection within 5 s"), "failing", "no connection within 5 s"),
+    ],
+)
+def test_the_first_try_by_some_settings_says_how_they_fare(
+    answer: Answer | NoAnswer, state: Any, reason: str | None
+) -> None:
+    assert received(None, answer, NOW) == Reception(state, reason, NOW, 1)
+
+
+def test_what_goes_on_as_it_was_is_no_news() -> None:
+    assert received(FAILING, Answer(500, "other words"), LATER) is FAILING
+    working = received(FAILING, Answer(200), LATER)
+    assert working == Reception("working", None, LATER, 5)
+    assert received(working, Answer(204, "thanks"), NOW) is working
+
+
+def test_another_reason_is_news_of_the_same_failure() -> None:
+    assert received(FAILING, Answer(401), LATER) == Reception("failing", "answered 401", NOW, 5)
+
+
+@pytest.mark.parametrize("answer", [Answer(200), Answer(500), Answer(410), NoAnswer("none")])
+def test_whoever_wants_no_more_wants_no_more_whatever_was_under_way(
+    answer: Answer | NoAnswer,
+) -> None:
+    assert received(STOPPED, answer, LATER) is STOPPED
+
+
+@given(
+    answers=st.lists(
+        st.one_of(
+            st.builds(NoAnswer, st.text(st.characters(exclude_characters="\0"), min_size=1)),
+            st.builds(Answer, st.integers(100, 599), st.text()),
+        )
+    )
+)
+def test_each_change_is_counted_and_can_be_told(answers: list[Answer | NoAnswer]) -> None:
+    was: Reception | None = None
+    for answer in answers:
+        now = received(was, answer, NOW)
+        if now != was:
+            assert now.revision == (was.revision if was else 0) + 1
+            event = events.WebhookStateChanged(
+                org_id="acme",
+                version=1,
+                revision=now.revision,
+                state=now.state,
+                reason=now.reason,
+                state_since=now.since,
+            )
+            assert (event.reason is None) == (event.state == "working")
+        was = now

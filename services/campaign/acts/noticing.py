@@ -134,10 +134,12 @@ async def replace_secret(tx: Transaction, caller: Caller) -> None:
 
 
 async def _tell_webhook(tx: Transaction, org_id: str, webhook: Record) -> None:
+    version = await store.next_version(tx, org_id)
+    await store.begin_anew(tx, org_id, version)
     tx.tell(
         NoticeSettingsChanged(
             org_id=org_id,
-            version=await store.next_version(tx, org_id),
+            version=version,
             notices=tuple(webhook["notices"]),
             webhook_url=webhook["url"],
             secret_version=webhook["secret_version"],

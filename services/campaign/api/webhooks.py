@@ -1,7 +1,7 @@
 """Where an organization's notices are posted, and the secret that shows that they are ours."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from aiohttp import web
 from pydantic import Field
@@ -15,7 +15,7 @@ from services.campaign.rules.webhooks import check_address
 from services.campaign.store import audit
 from services.campaign.store import notices as store
 from shared.database import Transaction
-from shared.events import NoticeKind
+from shared.events import NoticeKind, WebhookState
 from shared.fields import Url
 from shared.rules.webhook_keys import shown, webhook_key
 
@@ -31,13 +31,20 @@ class NewWebhook(Body):
 
 
 class Webhook(Answer):
-    """Where notices are posted. `secret_version` counts the secrets that it has had."""
+    """Where notices are posted, and whether they get there, by the last try since it was set.
+
+    `state`: new until there was one; stopped: the receiver wants no more, until the webhook is set
+    anew. `error`: why it does not work. `secret_version` counts the secrets that it has had.
+    """
 
     url: str
     notices: list[NoticeKind]
     time_zone: str
     secret_version: int
     changed_at: datetime
+    state: Literal["new", WebhookState]
+    state_since: datetime
+    error: str | None
 
 
 class Secret(Answer):

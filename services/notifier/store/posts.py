@@ -78,7 +78,8 @@ async def lease_due(
         SELECT notice.*, taken.channel, taken.address, taken.state, taken.state_since,
             taken.due_at, taken.tries, taken.error,
             wish.version, wish.notices, wish.url, wish.secret_version, wish.rotated_at,
-            wish.gone_at, EXISTS (
+            wish.reception, wish.reception_reason, wish.reception_since,
+            wish.reception_revision, EXISTS (
                 -- By then: what was noted before it was true, and receivers see the order.
                 SELECT 1 FROM notices AS other
                 WHERE (other.org_id, other.campaign_id) = (notice.org_id, notice.campaign_id)

@@ -9,7 +9,7 @@ from datetime import datetime
 from asyncpg import Record
 from asyncpg.pool import PoolConnectionProxy
 
-from services.notifier.posts import Receiver
+from services.notifier.posts import Receiver, Reception
 from shared.database import columns
 from shared.events import NoticeSettingsChanged
 
@@ -63,7 +63,7 @@ async def put_receivers(
 ) -> list[str]:
     """Remember organizations' addresses and kinds; those to whom this was news.
 
-    Whoever has said that they want no more is asked again by that.
+    How posts fare is open again by that: also whoever has said that they want no more is asked.
     """
     rows = [
         (org_id, one.version, one.notices, one.webhook_url, one.secret_version)
@@ -80,7 +80,7 @@ async def put_receivers(
           AS wish (org_id, version, notices, url, secret_version)
         ON CONFLICT (org_id) DO UPDATE SET
             version = excluded.version, notices = excluded.notices, url = excluded.url,
-            secret_version = excluded.secret_version, gone_at = NULL,
+            secret_version = excluded.secret_version, reception = NULL,
             rotated_at = CASE WHEN known.secret_version = excluded.secret_version
                 THEN known.rotated_at ELSE $6 END
         WHERE known.version < excluded.version
@@ -101,9 +101,20 @@ async def hold_receiver(sql: PoolConnectionProxy, org_id: str) -> Receiver:
     return receiver_of(row)
 
 
-async def put_gone(sql: PoolConnectionProxy, org_id: str, *, now: datetime) -> None:
-    """Remember that the receiver wants no more."""
-    await sql.execute("UPDATE webhook_settings SET gone_at = $2 WHERE org_id = $1", org_id, now)
+async def put_reception(sql: PoolConnectionProxy, org_id: str, reception: Reception) -> None:
+    """Remember how posts to an organization fare."""
+    await sql.execute(
+        """
+        UPDATE webhook_settings SET reception = $2, reception_reason = $3, reception_since = $4,
+            reception_revision = $5
+        WHERE org_id = $1
+        """,
+        org_id,
+        reception.state,
+        reception.reason,
+        reception.since,
+        reception.revision,
+    )
 
 
 def receiver_of(row: Record) -> Receiver:
@@ -114,7 +125,14 @@ def receiver_of(row: Record) -> Receiver:
         url=row["url"],
         secret_version=row["secret_version"],
         rotated_at=row["rotated_at"],
-        gone_at=row["gone_at"],
+        reception=None
+        if row["reception"] is None
+        else Reception(
+            row["reception"],
+            row["reception_reason"],
+            row["reception_since"],
+            row["reception_revision"],
+        ),
     )
 
 
