@@ -125,6 +125,11 @@ class Provisioner:
 
     async def _record(self, order: Order, act: Act, answer: Answer, lease: str) -> bool:
         async with self._database.transaction() as tx:
+            held = await orders.hold(tx.sql, order, lease)
+            if held is None:
+                # Another worker has it by now, and finds out by itself what came of this act.
+                log.warning("result came too late", act=type(act).__name__)
+                return False
             if isinstance(act, TakePlace):
                 answer = await numbers.room(tx.sql, order, self._numbers_most)
             elif isinstance(answer, Found):
@@ -134,13 +139,9 @@ class Provisioner:
                 answer = Found(tuple(one for one in answer.numbers if one not in ours))
             now = await tx.now()
             moment = Moment(now, self._patience, random.random())
-            followed = follow(order, act, answer, moment)
-            archived = await orders.put(tx.sql, followed.order, lease, now)
-            if archived is None:
-                # Another worker has it by now, and finds out by itself what came of this act.
-                log.warning("result came too late", act=type(act).__name__)
-                return False
-            await _book(tx, order, followed, archived=archived)
+            followed = follow(held, act, answer, moment)
+            await orders.put(tx.sql, followed.order, now)
+            await _book(tx, order, followed)
             tx.tell(*followed.told)
         if followed.order.step != order.step:
             log.info("step", step=followed.order.step, number=followed.order.number)
@@ -157,7 +158,7 @@ def _decides(event: Event) -> bool:
     return event.after_failure or (event.outcome == "failed" and not event.archived)
 
 
-async def _book(tx: Transaction, before: Order, followed: Followed, *, archived: bool) -> None:
+async def _book(tx: Transaction, before: Order, followed: Followed) -> None:
     """What an order's step means for its number, and for the places on its use case."""
     order, launch, now = followed.order, followed.order.launch, await tx.now()
     if any(isinstance(event, NumberPurchased) for event in followed.told):
@@ -172,5 +173,5 @@ async def _book(tx: Transaction, before: Order, followed: Followed, *, archived:
         return
     if order.purchased_at is None and before.step in BUYING:
         await numbers.wake_for_places(tx.sql, launch.org_id, launch.use_case_id, now)
-    if order.purchased_at is not None and order.number is not None and archived:
+    if order.purchased_at is not None and order.number is not None and order.archived:
         await numbers.consider(tx.sql, {(launch.org_id, order.number)}, now)

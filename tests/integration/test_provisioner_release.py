@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from services.provisioner.domain import Absent, Done, Ordered
+from services.provisioner.domain import CARRIERS, Absent, Done, Ordered
 from services.provisioner.providers import Fault
 from services.provisioner.providers.telnyx import Telnyx
 from services.sandbox import numbers as sandbox_numbers
@@ -299,6 +299,46 @@ async def test_an_archive_that_comes_while_the_provider_is_asked_is_not_slept_ov
     await bench.hear(bench.archive())
     await worker._record(order, act, answer, "slow")
     assert (await bench.outcome("spring"))["archived"] is True
+
+
+async def test_a_carriers_late_word_makes_no_second_notice_of_a_campaign_that_was_just_archived(
+    bench: Bench,
+) -> None:
+    bench.behave(refusals=(Refusal(carrier="tmobile", next=True),))
+    await bench.hear(bench.launch())
+    number = str((await bench.outcome("spring"))["number"])
+    bench.sandbox.world.registry.speak(bench.sandbox.now(), number, "tmobile", "confirmed")
+    worker = bench.worker()
+    order, act = await bench.taken_up(worker, "slow")
+    answer = await worker._answer(act)
+    await bench.hear(bench.archive())
+    await worker._record(order, act, answer, "slow")
+    row = await bench.order()
+    assert (row["step"], row["due_at"]) == ("failed", None)
+    assert len(await bench.told("NumberProvisioned")) == 1
+    await bench.until_off(number)
+
+
+async def test_an_archive_that_comes_with_the_carriers_last_word_ends_a_campaign_without_a_notice(
+    bench: Bench,
+) -> None:
+    bench.behave(confirmation_delay_s=ConfirmationDelays(att=600, tmobile=600, verizon=600))
+    await bench.hear(bench.launch())
+
+    async def is_attached() -> bool:
+        return str((await bench.order())["step"]) == "confirm"
+
+    await bench.work_until(is_attached, bench.worker())
+    number = str((await bench.order())["number"])
+    for carrier in CARRIERS:
+        bench.sandbox.world.registry.speak(bench.sandbox.now(), number, carrier, "confirmed")
+    worker = bench.worker()
+    order, act = await bench.taken_up(worker, "slow")
+    answer = await worker._answer(act)
+    await bench.hear(bench.archive())
+    await worker._record(order, act, answer, "slow")
+    event = await bench.outcome("spring")
+    assert (event["outcome"], event["archived"]) == ("failed", True)
 
 
 async def test_a_number_that_is_being_given_back_is_bought_for_nobody(bench: Bench) -> None:

@@ -359,10 +359,10 @@ def test_only_a_refusal_that_stays_is_believed(act: Act) -> None:
     assert followed.order.error == "The provider refused it: 400 not ready"
 
 
-def test_a_number_that_fell_off_its_use_case_is_attached_again() -> None:
+def test_a_number_that_is_on_no_use_case_is_put_on_it_like_one_that_was_just_bought() -> None:
     confirming = order(step="confirm", number=NUMBER, purchased_at=NOW)
     assert after(confirming, AskCarriers(NUMBER), Absent(), s=10).order.step == "confirm"
-    assert after(confirming, AskCarriers(NUMBER), Absent(), s=61).order.step == "attach"
+    assert after(confirming, AskCarriers(NUMBER), Absent(), s=61).order.step == "profile"
     unknown = replace(confirming, use_case=None)
     assert after(unknown, AskCarriers(NUMBER), Absent(), s=61).order.step == "confirm"
 

@@ -15,6 +15,7 @@ from services.provisioner.domain import (
     Act,
     Answer,
     AskCarriers,
+    Attach,
     Carrier,
     CarrierFact,
     CarriersSaid,
@@ -29,7 +30,7 @@ from services.provisioner.domain import (
 )
 from services.provisioner.rules import reasons
 from services.provisioner.rules.moves import Followed
-from services.provisioner.rules.steps import next_act
+from services.provisioner.rules.steps import REFUSALS_MOST, next_act
 from shared.events import CarrierAnswered, CarrierState, Event, NumberProvisioned
 from tests.unit.test_provisioner_steps import (
     ALL_CONFIRMED,
@@ -293,6 +294,29 @@ def test_an_archived_failure_is_not_looked_at_any_more() -> None:
     assert act == Weigh()
     followed = after(over, act, Done(), 400)
     assert (followed.order.due_at, followed.told) == (None, ())
+
+
+def test_an_archived_failure_that_was_taken_up_completes_no_more_whatever_carriers_say() -> None:
+    over = replace(failed(), archived=True)
+    by_webhook = hear(over, *(fact(carrier, s=7) for carrier in CARRIERS))
+    by_poll = after(over, AskCarriers(NUMBER), replace(ALL_CONFIRMED, at=at(7)), 400)
+    for followed in (by_webhook, by_poll):
+        assert (followed.order.step, followed.order.due_at) == ("failed", None)
+        assert end(followed) is None
+
+
+def test_what_is_archived_while_its_carriers_are_asked_is_dropped_at_once() -> None:
+    over = confirming(archived=True)
+    followed = after(over, AskCarriers(NUMBER), replace(ALL_CONFIRMED, at=at(3)), 3)
+    assert (end(followed), wait_s(followed, 3)) == (None, 0)
+    assert next_act(followed.order, at(3), PATIENCE) == Drop()
+
+
+def test_what_fails_after_its_archive_is_told_as_archived_for_whatever_reason() -> None:
+    over = confirming(step="attach", archived=True, refusals=REFUSALS_MOST - 1)
+    event = end(after(over, Attach(NUMBER, "C123"), Refused("400")))
+    assert event is not None
+    assert (event.outcome, event.archived) == ("failed", True)
 
 
 def test_an_archive_while_it_is_provisioned_is_told_as_such() -> None:

@@ -148,7 +148,6 @@ def _not_sold(order: Order, moment: Moment) -> Followed:
 
 def bought(order: Order, moment: Moment) -> Followed:
     """Its number is the campaign's from now on."""
-    has_profile = order.use_case is not None and order.use_case.messaging_profile_id is not None
-    order = moves.to_step(order, "profile" if has_profile else "attach", moment.now)
+    order = moves.put_on_use_case(order, moment.now)
     order = replace(order, purchased_at=moment.now, candidates=(), asked_at=None)
     return Followed(order, (told.purchased(order, moment.now),))

@@ -37,7 +37,8 @@ def weighed(order: Order, facts: Iterable[CarrierFact], moment: Moment) -> Follo
 
 def _outcome(order: Order, moment: Moment) -> Followed:
     states = {word.state for word in order.carriers.values()}
-    if order.step == "complete":
+    if order.step == "complete" or order.archived:
+        # What is archived and under way is dropped next.
         return Followed(replace(order, due_at=None))
     if states == {"confirmed"}:
         return moves.settle(order, "complete", moment.now, reasons.from_nearby(order))
@@ -60,5 +61,5 @@ def not_attached(order: Order, moment: Moment) -> Order:
     # What was attached a moment ago may not be shown yet. The campaign that bought the number may
     # have been archived on the way, so a later one on it puts it on its use case too.
     if seconds(moment.now, order.step_since) >= FAST_FOR_S and order.use_case is not None:
-        return moves.to_step(order, "attach", moment.now)
+        return moves.put_on_use_case(order, moment.now)
     return replace(moves.poll(order, moment), error="the provider shows the number on no use case")

@@ -27,6 +27,12 @@ def to_step(order: Order, step: Step, now: datetime) -> Order:
     return replace(order, step=step, step_since=now, tries=0, refusals=0, error=None, due_at=now)
 
 
+def put_on_use_case(order: Order, now: datetime) -> Order:
+    """Go on with its number, which is to be on the use case's messaging profile first."""
+    has_profile = order.use_case is not None and order.use_case.messaging_profile_id is not None
+    return to_step(order, "profile" if has_profile else "attach", now)
+
+
 def poll(order: Order, moment: Moment) -> Order:
     """Look again: often at first, then ever more rarely."""
     delay_s = moment.patience.poll_after_s(seconds(moment.now, order.step_since))
@@ -41,18 +47,13 @@ def again(order: Order, moment: Moment, why: str, after_s: float | None = None) 
 
 
 def settle(
-    order: Order,
-    outcome: Literal["complete", "failed"],
-    now: datetime,
-    reason: str | None,
-    *,
-    archived: bool = False,
+    order: Order, outcome: Literal["complete", "failed"], now: datetime, reason: str | None
 ) -> Followed:
-    """End it, and say why. `archived`: because its campaign was, and for no other reason."""
+    """End it, and say why."""
     late = order.step == "failed" and outcome == "complete"
     sought = order if order.may_have_bought else None
     order = replace(order, step=outcome, step_since=now, error=reason, due_at=None)
-    event = told.provisioned(order, outcome, reason, now, after_failure=late, archived=archived)
+    event = told.provisioned(order, outcome, reason, now, after_failure=late)
     return Followed(order, (event,), sought)
 
 

@@ -159,7 +159,11 @@ def follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
 
     An answer that makes no sense for the act is tried again, like a fault that passes.
     """
-    return with_delay(_follow(order, act, answer, moment), moment)
+    followed = with_delay(_follow(order, act, answer, moment), moment)
+    if isinstance(next_act(followed.order, moment.now, moment.patience), Drop):
+        # It was archived while the act was done.
+        return replace(followed, order=replace(followed.order, due_at=moment.now))
+    return followed
 
 
 def _follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
@@ -171,8 +175,7 @@ def _follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
         case GiveUp(), _:
             return moves.failed(order, moment, reasons.late(order, moment.patience))
         case Drop(), _:
-            why = reasons.archived(order)
-            return moves.settle(order, "failed", moment.now, why, archived=True)
+            return moves.settle(order, "failed", moment.now, reasons.archived(order))
         case TakePlace(), Room():
             return buying.placed(order, answer, moment)
         case TakePlace(), Dedicated():

@@ -46,11 +46,10 @@ def provisioned(
     reason: str | None,
     now: datetime,
     *,
-    after_failure: bool = False,
-    archived: bool = False,
+    after_failure: bool,
 ) -> NumberProvisioned:
-    """The order has come to its end; `after_failure`: to a better one, late. `archived`: for no
-    other reason."""
+    """The order has come to its end; `after_failure`: to a better one, late. What fails after its
+    campaign was archived is told as such: nobody waits for it."""
     launch = order.launch
     return NumberProvisioned(
         org_id=launch.org_id,
@@ -68,7 +67,7 @@ def provisioned(
         window=launch.window,
         took_s=max(0.0, seconds(now, launch.launched_at)),
         after_failure=after_failure,
-        archived=archived,
+        archived=order.archived and outcome == "failed",
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from asyncpg import Record
@@ -132,28 +133,37 @@ async def put_intents(sql: PoolConnectionProxy, orders: Sequence[Order]) -> None
     )
 
 
-async def put(sql: PoolConnectionProxy, order: Order, lease: str, now: datetime) -> bool | None:
-    """Write an order and give its lease back; whether its campaign is archived by now: then it is
-    due at once, where that is news, and once it has ended never again. It is due at once too where
-    a carrier's word on its number came meanwhile. None, and nothing written, if the lease has run
-    out."""
-    org_id = order.launch.org_id
-    row = await sql.fetchrow(
+async def hold(sql: PoolConnectionProxy, order: Order, lease: str) -> Order | None:
+    """The order, and whether its campaign is archived by now; until the end of the transaction
+    nobody changes that. None: the lease has run out."""
+    archived = await sql.fetchval(
         """
-        UPDATE orders SET step = $4, step_since = $5, tries = $6, refusals = $7, error = $8,
-            preference = $9, candidates = $10, number = $11, purchase = $12, ask = $13,
-            asked_at = $14, provider_order_id = $15, purchased_at = $16, lease = NULL,
-            waits_for = $19,
-            due_at = CASE WHEN archived_at IS NOT NULL AND $4 IN ('complete', 'failed') THEN NULL
-                          WHEN archived_at IS NOT NULL AND NOT $20 THEN $18
-                          WHEN heard AND $4 IN ('confirm', 'complete', 'failed') THEN $18
-                          ELSE $17::timestamptz END
-        WHERE org_id = $1 AND order_id = $2 AND lease = $3
-        RETURNING archived_at IS NOT NULL AS archived
+        SELECT archived_at IS NOT NULL FROM orders
+        WHERE org_id = $1 AND order_id = $2 AND lease = $3 FOR UPDATE
         """,
-        org_id,
+        order.launch.org_id,
         order.order_id,
         lease,
+    )
+    return None if archived is None else replace(order, archived=archived)
+
+
+async def put(sql: PoolConnectionProxy, order: Order, now: datetime) -> None:
+    """Write an order that is held, and give its lease back. It is due at once where a carrier's
+    word on its number came meanwhile."""
+    await sql.execute(
+        """
+        UPDATE orders SET step = $3, step_since = $4, tries = $5, refusals = $6, error = $7,
+            preference = $8, candidates = $9, number = $10, purchase = $11, ask = $12,
+            asked_at = $13, provider_order_id = $14, purchased_at = $15, lease = NULL,
+            waits_for = $18,
+            due_at = CASE WHEN heard AND archived_at IS NULL
+                               AND $3 IN ('confirm', 'complete', 'failed') THEN $17
+                          ELSE $16::timestamptz END
+        WHERE org_id = $1 AND order_id = $2
+        """,
+        order.launch.org_id,
+        order.order_id,
         order.step,
         order.step_since,
         order.tries,
@@ -170,12 +180,8 @@ async def put(sql: PoolConnectionProxy, order: Order, lease: str, now: datetime)
         order.due_at,
         now,
         order.waits_for,
-        order.archived,
     )
-    if row is None:
-        return None
     await _put_confirmations(sql, [order])
-    return bool(row["archived"])
 
 
 async def archive(
