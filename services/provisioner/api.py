@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import Counter
 
-from services.provisioner.facts import look_again, record_facts
+from services.provisioner.facts import record_facts
 from services.provisioner.providers import telnyx_webhooks
 from services.provisioner.providers.telnyx_webhooks import NumberUpdate
 from services.provisioner.store import webhooks as store
@@ -83,10 +83,8 @@ async def record(tx: Transaction, webhooks: Sequence[Signed]) -> list[Verdict]:
     until = {digest: one.signed_at + TOLERANCE for digest, one in fresh.items()}
     new = await store.remember(tx.sql, until)
     says = [one.says for digest, one in fresh.items() if digest in new and one.says is not None]
-    if facts := [fact for update in says for fact in update.facts]:
-        await record_facts(tx, facts)
-    if unsaid := [update.number for update in says if not update.names_carriers]:
-        await look_again(tx, unsaid)
+    unsaid = [update.number for update in says if not update.names_carriers]
+    await record_facts(tx, [fact for update in says for fact in update.facts], unsaid)
     verdicts: list[Verdict] = []
     for one in webhooks:
         if one.digest not in fresh:

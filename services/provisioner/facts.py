@@ -9,17 +9,17 @@ from services.provisioner.store import facts as store
 from shared.database import Transaction
 
 
-async def record_facts(tx: Transaction, facts: Sequence[CarrierFact]) -> None:
-    """Keep what carriers said, and let the orders that it concerns weigh it.
+async def record_facts(
+    tx: Transaction, facts: Sequence[CarrierFact], changed: Sequence[str] = ()
+) -> None:
+    """Keep what carriers said, and let the orders that it concerns weigh it. `changed`: numbers of
+    which nobody says what is new, so that their carriers are asked soon.
 
-    The same facts lead to the same end in whichever order, late and often they come. Those about a
-    number that is not in our books are left out.
+    The same facts lead to the same end in whichever order, late and often they come. Numbers that
+    are not in our books are left out.
     """
     news = await store.put(tx.sql, [replace(fact, reason=words.why(fact)) for fact in facts])
+    news |= await store.in_books(tx.sql, changed)
     if news:
+        # All in one: replicas that woke orders one after the other could wait for each other.
         await store.wake(tx.sql, news, await tx.now())
-
-
-async def look_again(tx: Transaction, numbers: Sequence[str]) -> None:
-    """Something changed about these numbers, nobody says what: their carriers are asked soon."""
-    await store.look_again(tx.sql, numbers, await tx.now())

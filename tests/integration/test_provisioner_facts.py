@@ -9,7 +9,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from services.provisioner.domain import CARRIERS, Carrier, CarrierFact
-from services.provisioner.facts import look_again, record_facts
+from services.provisioner.facts import record_facts
 from services.provisioner.page import OrderPage
 from services.sandbox.behaviour import ConfirmationDelays, Refusal
 from services.sandbox.behaviour import Fault as Script
@@ -188,7 +188,7 @@ async def test_a_change_that_nobody_explains_is_asked_for_again_where_that_was_j
     for carrier in CARRIERS:
         bench.sandbox.world.registry.speak(bench.sandbox.now(), number, carrier, "confirmed")
     async with bench.database.transaction() as tx:
-        await look_again(tx, [number])
+        await record_facts(tx, [], changed=[number])
     await worker._record(order, act, answer, "slow")
     assert (await bench.outcome("spring"))["outcome"] == "complete"
 
@@ -361,7 +361,7 @@ async def test_something_that_has_changed_is_asked_about_at_once(bench: Bench) -
     for carrier in CARRIERS:
         bench.sandbox.world.registry.speak(bench.sandbox.now(), number, carrier, "confirmed")
     async with bench.database.transaction() as tx:
-        await look_again(tx, [number])
+        await record_facts(tx, [], changed=[number])
     assert (await bench.outcome("spring"))["outcome"] == "complete"
 
 

@@ -5,12 +5,14 @@ import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from prometheus_client import REGISTRY
 
 from services.provisioner import api
-from services.provisioner.api import ANSWER_WITHIN_S, BODY_MOST_BYTES
+from services.provisioner.api import ANSWER_WITHIN_S, BODY_MOST_BYTES, Signed
+from services.provisioner.providers.telnyx_webhooks import read_number_update
 from services.sandbox.behaviour import ConfirmationDelays
 from shared.clock import ManualClock
 from shared.database import Database
@@ -229,3 +231,29 @@ async def test_the_provider_is_answered_within_two_seconds_though_the_database_h
 
 async def test_a_body_of_an_absurd_size_is_not_read_to_its_end(bench: Bench, edge: Edge) -> None:
     assert await edge.post(Webhook.signed(b"x" * (BODY_MOST_BYTES + 1))) == 413
+
+
+async def test_webhooks_about_the_same_numbers_on_two_replicas_do_not_lock_each_other_out(
+    bench: Bench, number: str
+) -> None:
+    await bench.hear(bench.launch("other"))
+
+    async def both_wait() -> bool:
+        return bool((await bench.order("other"))["step"] == "confirm")
+
+    await bench.work_until(both_wait)
+    other = str((await bench.order("other"))["number"])
+
+    async def take(*bodies: bytes) -> list[str]:
+        now = datetime.now(UTC)
+        says = [read_number_update(body, now) for body in bodies]
+        async with bench.database.transaction() as tx:
+            return list(await api.record(tx, [Signed(now, uuid4().bytes, one) for one in says]))
+
+    async with bench.database.transaction() as tx:
+        await tx.sql.execute("SELECT FROM orders WHERE org_id = $1 FOR UPDATE", bench.org_id)
+        # What one names the carriers of, the other does not.
+        one = asyncio.create_task(take(update(number, **ADDED), update(other)))
+        two = asyncio.create_task(take(update(other, **ADDED), update(number)))
+        await asyncio.sleep(0.3)
+    assert [await one, await two] == [["taken"] * 2] * 2

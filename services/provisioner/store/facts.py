@@ -43,6 +43,14 @@ async def put(sql: PoolConnectionProxy, facts: Sequence[CarrierFact]) -> set[Key
     return {(row["org_id"], row["number"]) for row in rows}
 
 
+async def in_books(sql: PoolConnectionProxy, numbers: Sequence[str]) -> set[Key]:
+    """The rows of these numbers, whosever they are."""
+    rows = await sql.fetch(
+        "SELECT org_id, number FROM numbers WHERE number = ANY($1::text[])", list(numbers)
+    )
+    return {(row["org_id"], row["number"]) for row in rows}
+
+
 async def of_numbers(
     sql: PoolConnectionProxy, keys: Collection[Key]
 ) -> tuple[dict[Key, datetime], dict[Key, tuple[CarrierFact, ...]]]:
@@ -94,8 +102,8 @@ async def forget(sql: PoolConnectionProxy, org_id: str, number: str) -> None:
 
 
 async def wake(sql: PoolConnectionProxy, keys: Collection[Key], now: datetime) -> None:
-    """Let the orders on these numbers weigh what was heard: at once where nobody is at them, else
-    as soon as they wait for carriers and nobody is."""
+    """Let the orders on these numbers weigh what was heard, or ask: at once where nobody is at
+    them, else as soon as they wait for carriers and nobody is."""
     await sql.execute(
         """
         UPDATE orders SET heard = true,
@@ -109,26 +117,5 @@ async def wake(sql: PoolConnectionProxy, keys: Collection[Key], now: datetime) -
         WHERE orders.org_id = concerned.org_id AND orders.order_id = concerned.order_id
         """,
         *columns_of(keys),
-        now,
-    )
-
-
-async def look_again(sql: PoolConnectionProxy, numbers: Sequence[str], now: datetime) -> None:
-    """Make the orders due that wait for carriers on these numbers, or have failed: at once where
-    nobody is at them, else as soon as nobody is."""
-    await sql.execute(
-        """
-        UPDATE orders SET heard = true,
-            due_at = CASE WHEN lease IS NULL THEN $2 ELSE due_at END
-        FROM (
-            SELECT org_id, order_id
-            FROM (SELECT org_id, number FROM numbers WHERE number = ANY($1::text[])) AS ours
-            JOIN orders USING (org_id, number)
-            WHERE purchased_at IS NOT NULL AND archived_at IS NULL
-              AND step IN ('confirm', 'failed')
-            ORDER BY org_id, order_id FOR UPDATE OF orders) AS concerned
-        WHERE orders.org_id = concerned.org_id AND orders.order_id = concerned.order_id
-        """,
-        list(numbers),
         now,
     )
