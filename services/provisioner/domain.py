@@ -134,6 +134,8 @@ class Order:
     purchased_at: datetime | None = None
     archived: bool = False
     """Its campaign is over: what is under way is brought to an end."""
+    is_followed: bool = False
+    """Another campaign sends from its number too."""
     facts: tuple[CarrierFact, ...] = ()
     """What was heard of its number, whether or not it was weighed before."""
     on_since: datetime | None = None

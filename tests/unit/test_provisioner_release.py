@@ -19,6 +19,7 @@ from services.provisioner.domain import (
     Ordered,
     Refused,
     Room,
+    SetProfile,
     TakePlace,
     Unclear,
 )
@@ -263,6 +264,18 @@ def test_the_archive_ends_an_order_at_any_step(step: Any) -> None:
     assert isinstance(event, NumberProvisioned)
     assert (event.outcome, event.number) == ("failed", number)
     assert not ended.order.may_have_bought
+
+
+@pytest.mark.parametrize("step", ["profile", "attach"])
+def test_an_archived_buyer_puts_a_number_that_others_send_from_on_its_use_case_first(
+    step: Any,
+) -> None:
+    bought = order(step=step, number=NUMBER, purchased_at=NOW, archived=True)
+    assert next_of_order(bought, NOW, PATIENCE) == Drop()
+    followed = replace(bought, is_followed=True)
+    assert isinstance(next_of_order(followed, NOW, PATIENCE), SetProfile | Attach)
+    on_it = replace(followed, step="confirm")
+    assert next_of_order(on_it, NOW, PATIENCE) == Drop()
 
 
 @pytest.mark.parametrize(

@@ -132,9 +132,9 @@ def next_act(order: Order, now: datetime, patience: Patience) -> Act:
 def _serves_others(order: Order) -> bool:
     """Whether it is on the way to a number that is not its own campaign's alone: those that send
     from it too wait for the carriers, and put it on its use case only after a long while."""
-    is_bought = order.step in ("profile", "attach")
-    is_being_bought = order.may_have_bought and order.ask != "doubted"
-    return order.launch.dedicated and (is_bought or is_being_bought)
+    if order.step in ("profile", "attach"):
+        return order.launch.dedicated or order.is_followed
+    return order.launch.dedicated and order.may_have_bought and order.ask != "doubted"
 
 
 def _is_watched(order: Order) -> bool:

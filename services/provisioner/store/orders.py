@@ -88,7 +88,11 @@ async def lease_due(
             SELECT org_id, order_id FROM orders WHERE due_at <= $1
             ORDER BY due_at LIMIT $4 FOR UPDATE SKIP LOCKED) AS due
         WHERE orders.org_id = due.org_id AND orders.order_id = due.order_id
-        RETURNING orders.*
+        RETURNING orders.*, EXISTS (
+            SELECT FROM orders AS others
+            WHERE others.org_id = orders.org_id AND others.number = orders.number
+              AND others.purchased_at IS NOT NULL AND others.archived_at IS NULL
+              AND others.order_id <> orders.order_id) AS is_followed
         """,
         now,
         lease,
@@ -301,6 +305,7 @@ def _order(
         provider_order_id=row["provider_order_id"],
         purchased_at=row["purchased_at"],
         archived=row["archived_at"] is not None,
+        is_followed=row["is_followed"],
         facts=heard,
         on_since=on_since,
         waits_for=row["waits_for"],
