@@ -14,6 +14,7 @@ from services.provisioner.domain import (
     AskCarriers,
     Attach,
     Buy,
+    CarriersSaid,
     Done,
     Drop,
     Found,
@@ -29,8 +30,10 @@ from services.provisioner.domain import (
     Wait,
     Weigh,
 )
+from services.provisioner.facts import record_facts
 from services.provisioner.leased import all_at_once, asked
 from services.provisioner.providers import NumberProvider
+from services.provisioner.rules import words
 from services.provisioner.rules.moves import Followed
 from services.provisioner.rules.steps import follow, intend, next_act, with_profile
 from services.provisioner.store import numbers, orders
@@ -125,6 +128,11 @@ class Provisioner:
 
     async def _record(self, order: Order, act: Act, answer: Answer, lease: str) -> bool:
         async with self._database.transaction() as tx:
+            if isinstance(answer, CarriersSaid):
+                # It holds for all campaigns on the number. Before the order is held: whoever brings
+                # carriers' words takes these first.
+                said = words.polled(order, answer, await tx.now())
+                await record_facts(tx, said, asked_by=order.order_id)
             held = await orders.hold(tx.sql, order, lease)
             if held is None:
                 # Another worker has it by now, and finds out by itself what came of this act.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from services.provisioner.domain import Room
 from services.provisioner.rules.reasons import GIVEN_BACK
 from services.provisioner.rules.release import GiveBack
 from services.provisioner.store import numbers
-from services.sandbox.behaviour import ConfirmationDelays
+from services.sandbox.behaviour import ConfirmationDelays, Refusal
 from services.sandbox.behaviour import Fault as Script
 from tests.provisioner_bench import Bench, open_bench
 
@@ -201,3 +202,27 @@ async def test_what_carriers_confirmed_before_a_number_was_taken_back_makes_nobo
     await bench.work_until(is_on_its_use_case)
     await bench.hear(bench.launch("again", number=number))
     assert (await bench.order("again"))["step"] == "confirm"
+
+
+async def test_what_one_campaign_hears_when_it_asks_completes_the_others_on_its_number(
+    bench: Bench,
+) -> None:
+    bench.patience = replace(bench.patience, poll_most_s=60)
+    bench.behave(refusals=(Refusal(carrier="tmobile", next=True),))
+    await bench.hear(bench.launch())
+    number = str((await bench.outcome("spring"))["number"])
+    await bench.hear(bench.launch("followup", number=number))
+    assert (await bench.outcome("followup"))["outcome"] == "failed"
+    bench.sandbox.world.registry.speak(bench.sandbox.now(), number, "tmobile", "confirmed")
+    async with bench.database.connection() as connection:
+        # It is the first that looks again; the other one would a minute later.
+        await connection.execute(
+            "UPDATE orders SET due_at = now() WHERE org_id = $1 AND campaign_id = 'spring'",
+            bench.org_id,
+        )
+
+    async def are_complete() -> bool:
+        steps = [(await bench.order(one))["step"] for one in ("spring", "followup")]
+        return steps == ["complete"] * 2
+
+    await bench.work_until(are_complete)

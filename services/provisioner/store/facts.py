@@ -101,9 +101,11 @@ async def forget(sql: PoolConnectionProxy, org_id: str, number: str) -> None:
     )
 
 
-async def wake(sql: PoolConnectionProxy, keys: Collection[Key], now: datetime) -> None:
-    """Let the orders on these numbers weigh what was heard, or ask: at once where nobody is at
-    them, else as soon as they wait for carriers and nobody is."""
+async def wake(
+    sql: PoolConnectionProxy, keys: Collection[Key], now: datetime, *, besides: str | None
+) -> None:
+    """Let the orders on these numbers, `besides` one, weigh what was heard, or ask: at once where
+    nobody is at them, else as soon as they wait for carriers and nobody is."""
     await sql.execute(
         """
         UPDATE orders SET heard = true,
@@ -115,7 +117,9 @@ async def wake(sql: PoolConnectionProxy, keys: Collection[Key], now: datetime) -
             WHERE purchased_at IS NOT NULL AND archived_at IS NULL
             ORDER BY org_id, order_id FOR UPDATE OF orders) AS concerned
         WHERE orders.org_id = concerned.org_id AND orders.order_id = concerned.order_id
+          AND orders.order_id IS DISTINCT FROM $4
         """,
         *columns_of(keys),
         now,
+        besides,
     )
