@@ -47,9 +47,10 @@ FAST_FOR_S = 60.0
 """Most numbers are confirmed within a minute; until then it is worth looking often. As long may one
 part of the provider not know yet what another has done."""
 
-# How far the purchase of one certain number has come. It is what keeps a lost answer from buying
-# a second number: a number can be sold once only, so the same one is asked for until the answer
-# is clear, and `gone` is believed only when no earlier request of ours can have landed.
+# How far the purchase of one certain number has come, and after that its way onto its use case. It
+# is what keeps a lost answer from buying a second number: a number can be sold once only, so the
+# same one is asked for until the answer is clear, and `gone` is believed only when no earlier
+# request of ours can have landed.
 Ask = Literal[
     "new",  # not asked for yet
     "asked",  # asked for; until the answer is recorded, look the order up

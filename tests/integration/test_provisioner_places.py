@@ -113,6 +113,20 @@ async def test_a_campaign_that_found_no_number_gives_its_place_back(bench: Bench
     assert (await bench.outcome("next"))["outcome"] == "complete"
 
 
+@pytest.mark.parametrize("status", [429, 422])
+async def test_a_place_is_not_kept_for_an_attachment_that_the_provider_clearly_did_not_take(
+    bench: Bench, status: int
+) -> None:
+    bench.numbers_most = 1
+    bench.patience = replace(bench.patience, look_up_s=25)
+    bench.behave(answers=(Script(call="attach", kind="http", status=status, times=2),))
+    await bench.hear(bench.use_case())
+    await bench.complete("old")
+    await bench.hear(bench.archive("old"), bench.launch("clone"))
+    event = await bench.outcome("clone")
+    assert (event["outcome"], event["took_s"] < 15) == ("complete", True)
+
+
 async def test_a_campaign_waits_for_a_place_that_is_on_its_way_and_no_longer(bench: Bench) -> None:
     bench.numbers_most = 1
     bench.behave(unassignment_delay_s=1, numbers_per_campaign=1)

@@ -302,6 +302,12 @@ def test_that_an_attachment_was_asked_for_is_known_until_its_answer_is() -> None
     assert asked.asked_at == NOW
     assert after(asked, Attach(NUMBER, "C123"), Unclear("reset")).order.asked_at == NOW
     assert after(asked, Attach(NUMBER, "C123"), Done()).order.asked_at is None
+    # Nor does what was clearly not taken land later; what was asked for before it still may.
+    for no in (NotTaken("429"), Refused("422")):
+        assert after(asked, Attach(NUMBER, "C123"), no).order.asked_at is None
+        lost = after(asked, Attach(NUMBER, "C123"), Unclear("reset")).order
+        again = after(intend_order(lost, Attach(NUMBER, "C123"), NOW), Attach(NUMBER, "C123"), no)
+        assert again.order.asked_at == NOW
 
 
 def test_a_number_that_is_taken_back_is_put_on_its_use_case_and_confirmed_anew() -> None:

@@ -149,5 +149,5 @@ def _not_sold(order: Order, moment: Moment) -> Followed:
 def bought(order: Order, moment: Moment) -> Followed:
     """Its number is the campaign's from now on."""
     order = moves.put_on_use_case(order, moment.now)
-    order = replace(order, purchased_at=moment.now, candidates=(), asked_at=None)
+    order = replace(order, purchased_at=moment.now, candidates=(), ask="new", asked_at=None)
     return Followed(order, (told.purchased(order, moment.now),))

@@ -143,14 +143,10 @@ def _is_watched(order: Order) -> bool:
 
 def intend(order: Order, act: Act, now: datetime) -> Order:
     """The order as it is to be committed before the act is done."""
-    if isinstance(act, Buy):
+    if isinstance(act, Buy | Attach):
         return replace(order, ask="asked" if order.ask == "new" else "asked again", asked_at=now)
     if isinstance(act, TakePlace) and order.step == "waiting":
         return replace(order, step="place", step_since=now)
-    if isinstance(act, Attach):
-        # An earlier request that nobody has heard of counts as a fault, whoever made it.
-        unheard = order.asked_at is not None
-        return replace(order, asked_at=now, tries=max(order.tries, int(unheard)))
     return order
 
 
@@ -167,6 +163,8 @@ def follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
 
 
 def _follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
+    if isinstance(act, Attach) and not isinstance(answer, Unclear):
+        order = _answered(order)
     match act, answer:
         case Weigh(), _:
             return confirming.weighed(order, order.facts, moment)
@@ -183,8 +181,7 @@ def _follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
         case Wait(), _:
             return Followed(moves.poll(order, moment))
         case Buy(), NotTaken(reason, after_s):
-            before = replace(order, ask="new" if order.ask == "asked" else "doubted")
-            return Followed(moves.again(before, moment, reason, after_s))
+            return Followed(moves.again(_answered(order), moment, reason, after_s))
         case Buy() | SeeOrder() | LookUp(), Ordered():
             return buying.ordered(order, answer, moment)
         case Buy(), Refused(reason):
@@ -197,10 +194,7 @@ def _follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
         case SetProfile(), Done():
             return Followed(moves.to_step(order, "attach", moment.now))
         case Attach(), Done():
-            # After a lost answer this was a second request: the first may land yet, and put the
-            # number on its use case again though it was taken off it meanwhile.
-            attached = replace(order, asked_at=order.asked_at if order.tries else None)
-            return Followed(moves.poll(moves.to_step(attached, "confirm", moment.now), moment))
+            return Followed(moves.poll(moves.to_step(order, "confirm", moment.now), moment))
         case SetProfile() | Attach(), Refused(reason) if order.refusals + 1 >= REFUSALS_MOST:
             return moves.failed(order, moment, f"The provider refused it: {reason}")
         case AskCarriers(), CarriersSaid():
@@ -216,6 +210,14 @@ def _follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
             return Followed(moves.again(order, moment, reason))
         case _:
             return Followed(moves.again(order, moment, "the provider does not know of it (yet)"))
+
+
+def _answered(order: Order) -> Order:
+    """Nothing is left of a request that was answered. Of one before it, of which nobody has heard,
+    there may be: it may land yet, and put a number on its use case that was taken off meanwhile."""
+    if order.ask == "asked":
+        return replace(order, ask="new", asked_at=None)
+    return replace(order, ask="doubted")
 
 
 def _number(order: Order) -> str:
