@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.provisioner.domain import CARRIERS
+from services.provisioner.domain import CARRIERS, Attach
 from services.sandbox.behaviour import ConfirmationDelays, Refusal
 from services.sandbox.behaviour import Fault as Script
 from tests.provisioner_bench import Bench
@@ -206,6 +206,24 @@ async def test_a_number_that_its_carriers_never_confirmed_is_not_put_back(bench:
     let_settle(bench)
     (one,) = (await run(bench)).differences
     assert (one.kind, one.mend) == ("unattached", None)
+
+
+async def test_a_request_to_put_a_number_back_that_nobody_heard_of_keeps_its_place_until_it_lands(
+    bench: Bench,
+) -> None:
+    bench.patience = replace(bench.patience, look_up_s=2)
+    number = await bench.complete()
+    bench.sandbox.world.registry.drop(number)
+    let_settle(bench)
+    await run(bench)
+    ((_, act),) = await bench.releaser()._claim("dead")
+    assert act == Attach(number, bench.provider_campaign_id)
+    # The next worker is answered; this one's request may still be on its way.
+    await bench.hear(bench.archive())
+    await bench.until_off(number)
+    row = await bench.number(number)
+    assert (row["off_at"] - row["attach_asked_at"]).total_seconds() >= 2
+    assert bench.on_use_case == []
 
 
 async def test_an_archive_that_comes_while_a_number_is_put_back_takes_it_off_again(

@@ -157,6 +157,18 @@ def test_an_attachment_whose_answer_was_lost_is_remembered_when_a_second_one_is_
         assert (attached.step, attached.asked_at) == ("confirm", later)
 
 
+def test_a_request_to_put_a_held_number_back_is_known_until_all_of_them_are_answered() -> None:
+    attach = Attach(NUMBER, "C123")
+    astray = number(step="held", attach_to="C123")
+    asked = intend(astray, attach, NOW)
+    assert asked.attach_asked_at == NOW
+    assert came(asked, attach, Done()).number.attach_asked_at is None
+    later = NOW + timedelta(seconds=20)
+    for unheard in (asked, came(asked, attach, Unclear("reset")).number):
+        answered = came(intend(unheard, attach, later), attach, Done(), s=20).number
+        assert (answered.attach_to, answered.attach_asked_at) == (None, later)
+
+
 @pytest.mark.parametrize("step", ["detach", "leaving"])
 def test_what_cannot_be_taken_off_its_use_case_is_given_back_all_the_same(step: Any) -> None:
     stuck = number(step=step)

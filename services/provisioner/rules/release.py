@@ -168,6 +168,10 @@ def intend(number: Number, act: ReleaseAct, now: datetime) -> Number:
     nobody can be promised it any more."""
     if isinstance(act, GiveBack) and number.step != "return":
         return replace(number, step="return", step_since=now, tries=0, error=None)
+    if isinstance(act, Attach):
+        # An earlier request that nobody has heard of counts as a fault, whoever made it.
+        unheard = number.attach_asked_at is not None
+        return replace(number, attach_asked_at=now, tries=max(number.tries, int(unheard)))
     return number
 
 
@@ -177,7 +181,9 @@ def follow(number: Number, act: ReleaseAct, answer: Answer | Use, moment: Moment
     match act, answer:
         case Attach(), Done() | Refused():
             # Refused, it is the operator's: it stays listed. It may have been let go meanwhile.
-            return Released(replace(number, attach_to=None, tries=0, error=None, due_at=now))
+            asked_at = number.attach_asked_at if number.tries else None
+            held = replace(number, attach_to=None, attach_asked_at=asked_at, due_at=now)
+            return Released(replace(held, tries=0, error=None))
         case LetGo(), Use("idle"):
             return Released(_to(replace(number, let_go_at=now), "detach", now, due_at=now))
         case LetGo(), Use("kept"):

@@ -22,9 +22,10 @@ async def lease_due(
         RETURNING numbers.org_id, numbers.number, use_case_id, step, step_since, off_at, let_go_at,
             due_at, reference, tries, error,
             -- Only who has not heard of every request what came of it still has this.
-            (SELECT max(asked_at) FROM orders
-             WHERE orders.org_id = due.org_id AND orders.number = due.number
-               AND orders.purchased_at IS NOT NULL) AS attach_asked_at,
+            greatest(attach_asked_at, (
+                SELECT max(asked_at) FROM orders
+                WHERE orders.org_id = due.org_id AND orders.number = due.number
+                  AND orders.purchased_at IS NOT NULL)) AS attach_asked_at,
             (SELECT provider_campaign_id FROM use_cases
              WHERE use_cases.org_id = due.org_id AND use_cases.use_case_id = numbers.use_case_id
                AND astray_since IS NOT NULL) AS attach_to
@@ -58,15 +59,17 @@ async def put_intents(sql: PoolConnectionProxy, numbers: Sequence[Number]) -> No
     """Write down what is about to be asked of the provider, in the transaction of the lease."""
     await sql.execute(
         """
-        UPDATE numbers SET step = intent.step, step_since = intent.step_since
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
-          AS intent (org_id, number, step, step_since)
+        UPDATE numbers SET step = intent.step, step_since = intent.step_since,
+            attach_asked_at = intent.attach_asked_at
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[])
+          AS intent (org_id, number, step, step_since, attach_asked_at)
         WHERE numbers.org_id = intent.org_id AND numbers.number = intent.number
         """,
         [number.org_id for number in numbers],
         [number.number for number in numbers],
         [number.step for number in numbers],
         [number.step_since for number in numbers],
+        [number.attach_asked_at for number in numbers],
     )
 
 
@@ -78,7 +81,7 @@ async def put(sql: PoolConnectionProxy, number: Number, lease: str) -> bool:
         UPDATE numbers SET step = $4, step_since = $5, off_at = $6, tries = $8, error = $9,
             let_go_at = CASE WHEN $4 = 'held' THEN NULL ELSE $7::timestamptz END,
             dedicated = dedicated AND $4 = 'held', due_at = $10, lease = NULL,
-            astray_since = CASE WHEN $11 THEN astray_since END
+            astray_since = CASE WHEN $11 THEN astray_since END, attach_asked_at = $12
         WHERE org_id = $1 AND number = $2 AND lease = $3
         """,
         number.org_id,
@@ -92,6 +95,7 @@ async def put(sql: PoolConnectionProxy, number: Number, lease: str) -> bool:
         number.error,
         number.due_at,
         number.attach_to is not None,
+        number.attach_asked_at,
     )
     return bool(status == "UPDATE 1")
 
