@@ -169,12 +169,14 @@ def _decides(event: Event) -> bool:
 async def _book(tx: Transaction, before: Order, followed: Followed) -> None:
     """What an order's step means for its number, and for the places on its use case."""
     order, launch, now = followed.order, followed.order.launch, await tx.now()
-    if any(isinstance(event, NumberPurchased) for event in followed.told):
+    is_bought = any(isinstance(event, NumberPurchased) for event in followed.told)
+    is_decided = any(_decides(event) for event in followed.told)
+    if is_bought:
         await numbers.book(tx.sql, order)
-        if launch.dedicated:
-            await numbers.wake_for_places(tx.sql, launch.org_id, launch.use_case_id, now)
-    if launch.dedicated and any(_decides(event) for event in followed.told):
+    if launch.dedicated and is_decided:
         await numbers.rededicate(tx.sql, order)
+    if launch.dedicated and (is_bought or is_decided):
+        await numbers.wake_for_places(tx.sql, launch.org_id, launch.use_case_id, now)
     if followed.sought is not None:
         await numbers.seek(tx.sql, followed.sought, now)
     if order.step not in SETTLED:

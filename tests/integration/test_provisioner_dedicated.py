@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -287,6 +288,25 @@ async def test_a_number_that_is_confirmed_after_another_was_asked_for_makes_no_s
     )
     assert await dedicated(bench, "three") == (first if is_first else second)
     assert sorted(bench.bought) == sorted([first, second])
+
+
+async def test_who_waits_for_a_number_to_be_bought_takes_one_that_is_confirmed_after_all(
+    bench: Bench,
+) -> None:
+    bench.behave(refusals=(Refusal(carrier="att", next=True),))
+    await bench.hear(bench.launch("one", dedicated_number=True))
+    first = str((await bench.outcome("one"))["number"])
+    bench.behave(order_delay_s=3600)
+    await bench.hear(bench.launch("two", dedicated_number=True))
+    await bench.pass_time(0.3)
+    await bench.hear(bench.launch("three", dedicated_number=True))
+    slow = bench.worker()
+    slow._patience = replace(bench.patience, poll_s=60)
+    await slow.step()
+    assert (await bench.order("three"))["step"] == "place"
+    bench.sandbox.world.registry.speak(bench.sandbox.now(), first, "att", "confirmed")
+    event = await bench.outcome("three")
+    assert (event["outcome"], event["number"]) == ("complete", first)
 
 
 async def test_archives_and_launches_that_meet_with_faults_in_between_leave_one_number(
