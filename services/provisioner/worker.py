@@ -179,6 +179,8 @@ async def _book(tx: Transaction, before: Order, followed: Followed) -> None:
         await numbers.wake_for_places(tx.sql, launch.org_id, launch.use_case_id, now)
     if followed.sought is not None:
         await numbers.seek(tx.sql, followed.sought, now)
+    if order.step == "place":
+        await numbers.consider_kept(tx.sql, launch.org_id, launch.use_case_id, now)
     if order.step not in SETTLED:
         return
     if order.purchased_at is None and before.step in BUYING:

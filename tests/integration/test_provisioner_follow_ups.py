@@ -162,6 +162,8 @@ async def test_a_number_that_is_kept_makes_room_for_the_next_campaign_where_ther
     bench.keep_last = True
     bench.numbers_most = 1
     bench.rest(0.2)
+    # It would be looked at again a minute later.
+    bench.patience = replace(bench.patience, poll_most_s=60)
     kept = await bench.complete()
     await bench.hear(bench.archive())
     await bench.pass_time(0.3)

@@ -179,6 +179,22 @@ async def is_place_waited_for(sql: PoolConnectionProxy, org_id: str, use_case_id
     )
 
 
+async def consider_kept(
+    sql: PoolConnectionProxy, org_id: str, use_case_id: str, now: datetime
+) -> None:
+    """An order waits for a place: see at once whether a number is kept only for being the last."""
+    await sql.execute(
+        """
+        UPDATE numbers SET due_at = $3
+        WHERE org_id = $1 AND use_case_id = $2 AND step = 'held' AND due_at > $3
+          AND lease IS NULL AND astray_since IS NULL
+        """,
+        org_id,
+        use_case_id,
+        now,
+    )
+
+
 async def wake_for_places(
     sql: PoolConnectionProxy, org_id: str, use_case_id: str, now: datetime
 ) -> None:
