@@ -149,7 +149,7 @@ class Provisioner:
             moment = Moment(now, self._patience, random.random())
             followed = follow(held, act, answer, moment)
             await orders.put(tx.sql, followed.order, now)
-            await _book(tx, order, followed)
+            await _book(tx, order, act, followed)
             tx.tell(*followed.told)
         if followed.order.step != order.step:
             log.info("step", step=followed.order.step, number=followed.order.number)
@@ -160,17 +160,18 @@ class Provisioner:
 
 
 def _decides(event: Event) -> bool:
-    """Whether it says that the carriers did not confirm a number, or did so after all."""
+    """Whether it says that a number was not confirmed, or was so after all."""
     if not isinstance(event, NumberProvisioned) or event.number is None:
         return False
-    return event.after_failure or (event.outcome == "failed" and not event.archived)
+    return event.after_failure or event.outcome == "failed"
 
 
-async def _book(tx: Transaction, before: Order, followed: Followed) -> None:
-    """What an order's step means for its number, and for the places on its use case."""
+async def _book(tx: Transaction, before: Order, act: Act, followed: Followed) -> None:
+    """What the end of an act means for the number, and for the places on its use case."""
     order, launch, now = followed.order, followed.order.launch, await tx.now()
     is_bought = any(isinstance(event, NumberPurchased) for event in followed.told)
-    is_decided = any(_decides(event) for event in followed.told)
+    # What ends with its campaign alone says nothing of the number.
+    is_decided = not isinstance(act, Drop) and any(_decides(event) for event in followed.told)
     if is_bought:
         await numbers.book(tx.sql, order)
     if launch.dedicated and is_decided:

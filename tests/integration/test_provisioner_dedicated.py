@@ -139,6 +139,24 @@ async def test_an_archive_on_the_way_leaves_the_number_to_the_use_case(bench: Be
     assert len(bench.sandbox.world.numbers.orders(None, None)) == 1
 
 
+async def test_what_an_archived_buyer_cannot_put_on_the_use_case_is_kept_for_nobody(
+    bench: Bench,
+) -> None:
+    bench.behave(answers=(Script(call="attach", kind="http", status=422, times=5),))
+    await bench.hear(bench.launch("one", dedicated_number=True))
+
+    async def is_bought() -> bool:
+        return bool(await bench.told("NumberPurchased"))
+
+    await bench.work_until(is_bought)
+    await bench.hear(bench.archive("one"))
+    event = await bench.outcome("one")
+    assert (event["outcome"], event["archived"]) == ("failed", True)
+    assert (await bench.number(event["number"]))["dedicated"] is False
+    await bench.until_off(event["number"])
+    assert await dedicated(bench, "two") != event["number"]
+
+
 async def test_an_archive_while_a_purchases_answer_is_lost_buys_no_second_number(
     bench: Bench,
 ) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from services.provisioner.domain import (
     CARRIERS,
     FAST_FOR_S,
+    SETTLED,
     Answer,
     CarrierFact,
     CarriersSaid,
@@ -39,7 +40,7 @@ def _outcome(order: Order, moment: Moment) -> Followed:
     states = {word.state for word in order.carriers.values()}
     if order.step == "complete" or order.archived:
         # What is archived and under way is dropped next.
-        return Followed(replace(order, due_at=None))
+        return Followed(replace(order, due_at=None if order.step in SETTLED else moment.now))
     if states == {"confirmed"}:
         return moves.settle(order, "complete", moment.now, reasons.from_nearby(order))
     if order.step == "failed":
