@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from services.provisioner.domain import (
+    RETRY_MOST_S,
     Absent,
     Answer,
     AskCarriers,
@@ -190,16 +191,23 @@ def test_what_cannot_be_taken_off_its_use_case_is_given_back_all_the_same(step: 
         ("seek", LookUp("o1-1")),
     ],
 )
-def test_a_fault_is_tried_again_for_ever_in_the_end_every_few_minutes(
+def test_a_fault_is_tried_again_for_ever_and_rarely_only_where_nobody_waits_for_it(
     step: Any, act: ReleaseAct, fault: Refused | NotTaken | Unclear
 ) -> None:
     current = number(step=step)
     first = came(current, act, fault)
     assert (first.number.step, first.number.tries, first.told) == (step, 1, ())
-    assert due_s(first) == PATIENCE.poll_s
+    assert due_s(first) == PATIENCE.poll_s / (2 if step in ("detach", "leaving") else 1)
     assert first.number.error == fault.reason
     late = came(replace(first.number, tries=99), act, fault, s=DAY_S)
-    assert due_s(late) == DAY_S + PATIENCE.poll_most_s
+    is_waited_for = step in ("detach", "leaving")
+    assert due_s(late) == DAY_S + (RETRY_MOST_S / 2 if is_waited_for else PATIENCE.poll_most_s)
+
+
+def test_a_number_that_is_put_back_is_asked_for_again_soon_however_long_it_has_been_held() -> None:
+    astray = number(step="held", attach_to="C123")
+    first = came(astray, Attach(NUMBER, "C123"), Unclear("500"), s=DAY_S)
+    assert due_s(first) == DAY_S + PATIENCE.poll_s / 2
 
 
 def test_a_number_that_was_perhaps_bought_is_looked_for_for_a_day() -> None:

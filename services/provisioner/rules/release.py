@@ -242,11 +242,12 @@ def _poll(number: Number, moment: Moment) -> Number:
 
 
 def _again(number: Number, moment: Moment, why: str, after_s: float | None = None) -> Number:
-    """Try again after a fault, for as long as it takes: in the end every few minutes."""
-    delay_s = max(
-        moment.patience.again_after_s(number.tries, moment.luck, after_s),
-        moment.patience.poll_after_s(seconds(moment.now, number.step_since)),
-    )
+    """Try again after a fault, for as long as it takes: in the end every few minutes where nobody
+    waits for it, as somebody may for a place."""
+    delay_s = moment.patience.again_after_s(number.tries, moment.luck, after_s)
+    if number.step in ("seek", "return"):
+        waited_s = seconds(moment.now, number.step_since)
+        delay_s = max(delay_s, moment.patience.poll_after_s(waited_s))
     due_at = moment.now + timedelta(seconds=delay_s)
     return replace(number, tries=number.tries + 1, error=why, due_at=due_at)
 
