@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import aio_pika
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from deploy.local.servers import PrivateServers
 from shared.bus import queues_for
@@ -21,6 +22,10 @@ from shared.events import Event
 SERVICES = Path(__file__).parents[1] / "services"
 
 Result = TypeVar("Result")
+
+# A busy machine may halt any example for as long as it likes: a test of speed measures it itself.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:

@@ -43,7 +43,6 @@ def api(database_url: str) -> Iterator[Fuzzed]:
 @schema.parametrize()
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )

@@ -43,7 +43,7 @@ batches = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 @given(organization=caps, own=st.none() | caps, texts=batches)
 def test_all_limits_that_apply_are_charged_together_or_none(
     stage: Stage,

@@ -202,7 +202,6 @@ def test_whatever_happens_nothing_is_lost_doubled_over_the_limit_or_out_of_hours
             settings=settings(
                 max_examples=HUNT or 30,
                 stateful_step_count=50,
-                deadline=None,
                 derandomize=not HUNT,
                 # Stories of fifty steps shrink for minutes; their own steps are read faster.
                 phases=(Phase.explicit, Phase.generate),

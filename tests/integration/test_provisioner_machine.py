@@ -181,7 +181,6 @@ def test_whatever_happens_no_campaign_has_two_numbers_and_no_number_is_lost(
             settings=settings(
                 max_examples=HUNT or 40,
                 stateful_step_count=25,
-                deadline=None,
                 derandomize=not HUNT,
                 # Stories of so many steps shrink for minutes; their own steps are read faster.
                 phases=(Phase.explicit, Phase.generate),

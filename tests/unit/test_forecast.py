@@ -257,7 +257,7 @@ def buckets_of(case: Case) -> list[Bucket]:
     return [Bucket(carrier, case.limits.get(carrier, {})) for carrier in case.carriers]
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(case=cases())
 def test_sent_failing_refused_and_waiting_are_all_there_are(case: Case) -> None:
     loads = loads_of(case)
@@ -273,7 +273,7 @@ def test_sent_failing_refused_and_waiting_are_all_there_are(case: Case) -> None:
             assert one.kind == "reply" or outlook.finishes_at < one.window.closes_at
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(case=cases(), days=st.integers(0, 4), hours=st.integers(0, 30))
 def test_a_later_end_never_fails_more_where_a_campaign_has_the_place_to_itself(
     case: Case, days: int, hours: int
@@ -293,7 +293,7 @@ def test_a_later_end_never_fails_more_where_a_campaign_has_the_place_to_itself(
     assert after <= before
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(case=cases(), times=st.sampled_from((2, 3, 10)))
 def test_higher_limits_never_fail_more(case: Case, times: int) -> None:
     # All of them: of one alone, what goes first may take from what goes last.
@@ -323,7 +323,7 @@ def _failing(buckets: Sequence[Bucket], loads: Sequence[Load]) -> int:
     return sum(one.failing + one.refused for one in outlooks)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(case=cases())
 def test_with_the_safe_end_none_fails_and_it_is_the_present_one_if_none_fails_with_that(
     case: Case,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.rules.hours import (
@@ -19,9 +19,6 @@ from shared.rules.hours import (
     open_interval,
     sendable_interval,
 )
-
-# Two days of a wall clock, minute by minute, have no deadline on a busy machine.
-unhurried = settings(deadline=None)
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -136,14 +133,12 @@ def windows(draw: st.DrawFn, near: datetime) -> Window:
     return Window(opens_at, opens_at + draw(st.integers(1, 3 * 1440)) * MINUTE)
 
 
-@unhurried
 @given(hours_and_instants())
 def test_the_open_interval_is_what_the_wall_clock_says(drawn: tuple[Hours, datetime]) -> None:
     hours, at = drawn
     assert open_interval(hours, at) == open_by_the_wall_clock(hours, at)
 
 
-@unhurried
 @given(hours_and_instants())
 def test_an_instant_is_in_its_interval_just_when_the_wall_clock_reads_open(
     drawn: tuple[Hours, datetime],
@@ -152,7 +147,6 @@ def test_an_instant_is_in_its_interval_just_when_the_wall_clock_reads_open(
     assert (at in open_interval(hours, at)) == reads_open(hours, at)
 
 
-@unhurried
 @given(hours_and_instants(), st.data())
 def test_an_initial_goes_when_the_wall_clock_reads_open_within_the_window(
     drawn: tuple[Hours, datetime], data: st.DataObject
@@ -172,7 +166,6 @@ def test_an_initial_goes_when_the_wall_clock_reads_open_within_the_window(
         assert found.closes_at > at
 
 
-@unhurried
 @given(hours_and_instants(), st.data())
 def test_the_last_sendable_instant_is_the_last_that_the_wall_clock_allows(
     drawn: tuple[Hours, datetime], data: st.DataObject
@@ -184,7 +177,6 @@ def test_the_last_sendable_instant_is_the_last_that_the_wall_clock_allows(
     assert last_sendable_at(window, hours) == expected
 
 
-@unhurried
 @given(hours_and_instants(), st.timedeltas(timedelta(seconds=1), timedelta(days=40)))
 def test_going_from_interval_to_interval_ends_at_the_last_sendable_instant(
     drawn: tuple[Hours, datetime], lasts: timedelta
@@ -200,7 +192,6 @@ def test_going_from_interval_to_interval_ends_at_the_last_sendable_instant(
     assert last_sendable_at(window, hours) == (intervals[-1].closes_at if intervals else None)
 
 
-@unhurried
 @given(zones_and_instants())
 def test_the_next_midnight_is_where_the_calendar_turns(drawn: tuple[str, datetime]) -> None:
     zone, at = drawn

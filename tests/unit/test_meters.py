@@ -60,7 +60,7 @@ class Flow:
                 self.arrivals.append((self.now_s + late_s, cost))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     per_minute=st.integers(1, 9000),
     largest=st.integers(1, 10),
@@ -75,7 +75,7 @@ def test_no_sixty_seconds_at_the_carrier_see_more_than_the_limit(
     assert peak(flow.arrivals) <= per_minute
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     limits=st.lists(st.integers(1, 600), min_size=2, max_size=6),
     costs=st.lists(st.integers(1, 10), min_size=2, max_size=6),

@@ -139,7 +139,7 @@ def mixed(dice: random.Random, costs: list[int]) -> Iterator[int]:
 # --- never above the limit -------------------------------------------------------------------
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     per_minute=st.integers(1, 9000) | st.integers(1, 80),
     costs=st.lists(st.integers(1, 10), min_size=1, max_size=4),
@@ -160,7 +160,7 @@ def test_no_minute_at_the_judge_sees_more_than_the_limit(
     assert not flow.verdict().over
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     changes=st.lists(
         st.tuples(

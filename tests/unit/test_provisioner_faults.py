@@ -254,7 +254,7 @@ class Story(RuleBasedStateMachine):
 
 
 TestStory = pytest.mark.filterwarnings("default")(Story.TestCase)
-TestStory.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+TestStory.settings = settings(max_examples=300, stateful_step_count=40)
 
 
 @pytest.mark.parametrize("turned_away", [0, 1, 2])

@@ -177,4 +177,4 @@ class Return(RuleBasedStateMachine):
 
 
 TestReturn = pytest.mark.filterwarnings("default")(Return.TestCase)
-TestReturn.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
+TestReturn.settings = settings(max_examples=300, stateful_step_count=30)
