@@ -126,6 +126,15 @@ class Bench:
         (event,) = found
         return event
 
+    async def lose_patience(self, answers: int) -> None:
+        """Work until so many carriers have answered, and wait for the others no longer."""
+
+        async def have_answered() -> bool:
+            return len(await self.told("CarrierAnswered")) >= answers
+
+        await self.work_until(have_answered)
+        self.patience = replace(self.patience, limit_s=0)
+
     async def complete(self, campaign_id: str = "spring", **changes: Any) -> str:
         """Launch a campaign, and see all carriers confirm its number; the number."""
         await self.hear(self.launch(campaign_id, **changes))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.provisioner.domain import Ordered, Patience, Search
+from services.provisioner.domain import Ordered, Search
 from services.provisioner.providers import Fault
 from services.provisioner.providers.telnyx import Telnyx
 from services.provisioner.rules.area_codes import fits
@@ -228,8 +228,8 @@ async def test_a_worker_whose_lease_ran_out_records_nothing(bench: Bench) -> Non
 
 async def test_a_campaign_that_is_not_confirmed_in_time_fails(bench: Bench) -> None:
     bench.behave(confirmation_delay_s=ConfirmationDelays(att=0.1, tmobile=60, verizon=60))
-    bench.patience = Patience(poll_s=0.05, poll_most_s=1, look_up_s=0.5, limit_s=2)
     await bench.hear(bench.use_case(), bench.launch())
+    await bench.lose_patience(answers=1)
     (event,) = await bench.until_settled()
     assert event["outcome"] == "failed"
     assert event["reason"].startswith("Not confirmed by T-Mobile and Verizon within ")

@@ -271,8 +271,8 @@ async def test_a_confirmation_that_nobody_told_us_of_completes_a_failed_campaign
 ) -> None:
     delays = ConfirmationDelays(att=0.1, tmobile=3600, verizon=0.1)
     bench.behave(confirmation_delay_s=delays)
-    bench.patience = replace(bench.patience, limit_s=1)
     await bench.hear(bench.launch())
+    await bench.lose_patience(answers=2)
     event = await bench.outcome("spring")
     assert (event["outcome"], event["carriers"]["tmobile"]["state"]) == ("failed", "pending")
     # Polls are over by now. It confirms a little later, and no webhook comes.
@@ -314,8 +314,8 @@ async def test_each_carriers_word_that_nobody_told_is_recorded_however_late_the_
 ) -> None:
     delays = ConfirmationDelays(att=3600, tmobile=3600, verizon=0.1)
     bench.behave(confirmation_delay_s=delays)
-    bench.patience = replace(bench.patience, limit_s=1)
     await bench.hear(bench.launch())
+    await bench.lose_patience(answers=1)
     await bench.outcome("spring")
     (attachment,) = bench.sandbox.world.registry.attachments()
     for carrier, minutes in zip(CARRIERS[:2], (20, 80), strict=True):
