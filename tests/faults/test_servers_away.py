@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -24,6 +25,7 @@ from deploy.local.servers import PrivateServers
 from services.sandbox.webhooks import Signer
 from shared.ids import new_id
 from tests.engine import phone
+from tests.flow.test_admin_in_control import until
 from tests.link import Link
 from tests.other_system import Json, campaign_launched, limits_changed, message_queued
 from tests.patient_system import PatientSystem, depths, patient_system
@@ -153,9 +155,8 @@ class Story:
         """All that was queued has been sent and delivered once, by every ledger that there is."""
         await self.other.until(len(self.queued), "MessageSent", within_s=60)
         await self.other.until(len(self.queued), "MessageDelivered", within_s=20)
-        async with asyncio.timeout(10):
-            while [await self.outbox(service) for service in SERVICES] != [0, 0]:
-                await asyncio.sleep(0.2)
+        for service in SERVICES:
+            await until(partial(self.outbox, service), lambda count: count == 0)
         once = Counter(dict.fromkeys(self.queued, 1))
         assert Counter(self.other.message_ids("MessageSent")) == once
         assert Counter(self.other.message_ids("MessageDelivered")) == once
@@ -309,32 +310,29 @@ async def test_what_a_killed_consumer_recorded_and_never_acked_is_known_again(
                 campaign_id="later",
             )
             await run.other.publish("CampaignLaunched", {**later, "number": NUMBER})
-            await asyncio.sleep(1)
+            known = "SELECT campaign_id FROM collider.campaigns WHERE campaign_id = 'later'"
+            await until(partial(run.rows, known), bool)
             link.up.clear()
             for index in range(40):
                 text = message_queued(
                     phone("att", index), now, org_id=run.org_id, campaign_id="later", carrier="att"
                 )
                 await run.other.publish("MessageQueued", text)
-            async with asyncio.timeout(10):
-                while sum((await run.statuses()).values()) < 40:
-                    await asyncio.sleep(0.1)
+            await until(run.statuses, lambda found: sum(found.values()) == 40)
             recorded = await run.rows(_AS_RECORDED)
             await run.platform.kill("collider")
             link.cut()
             link.up.set()
             queue = f"{run.prefix}.collider.messages"
-            async with asyncio.timeout(5):
-                while await depths(servers.amqp_url, [queue]) != {queue: 40}:
-                    await asyncio.sleep(0.1)
+            waiting = partial(depths, servers.amqp_url, [queue])
+            await until(waiting, lambda found: found == {queue: 40})
 
             await run.platform.start_replica("collider")
-            async with asyncio.timeout(10):
-                while await depths(servers.amqp_url, [queue]) != {queue: 0}:
-                    await asyncio.sleep(0.1)
-            await asyncio.sleep(1)
             heard = 'sluice_events_heard_total{type="MessageQueued"}'
+            await until(partial(run.metric, "collider", heard), lambda count: count >= 40)
+            await asyncio.sleep(1)
             assert await run.metric("collider", heard) == 40
+            assert await waiting() == {queue: 0}
             # All came again, and not one row was written anew.
             assert await run.rows(_AS_RECORDED) == recorded
             assert await run.statuses() == {"queued": 40}
