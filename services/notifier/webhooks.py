@@ -1,8 +1,10 @@
 """Posting to organizations' own servers, and to nothing that only our machines can reach."""
 
 import asyncio
+import os
 import re
 import socket
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from threading import Thread
@@ -110,10 +112,15 @@ class Webhooks:
                 return str(forbidden.strerror)
             case aiohttp.ClientConnectorDNSError():
                 return f"the host was not found: {error.os_error.strerror}"
+            case aiohttp.ClientConnectorCertificateError(
+                certificate_error=ssl.SSLCertVerificationError() as fault
+            ):
+                return f"no TLS: {fault.verify_message}"
             case aiohttp.ClientSSLError():
                 return f"no TLS: {type(error).__name__}"
             case aiohttp.ClientConnectorError():
-                return f"no connection: {error.os_error.strerror}"
+                number = error.os_error.errno
+                return f"no connection: {os.strerror(number) if number else 'the host hung up'}"
             case aiohttp.InvalidURL():
                 return "the host is neither a name nor an IP address in its plain form"
             case aiohttp.ConnectionTimeoutError():

@@ -119,6 +119,24 @@ async def test_a_name_is_looked_up_once_for_each_post_so_that_no_other_answer_is
     assert names.asked == ["hooks.example.org"] * 2
 
 
+async def test_why_there_is_no_connection_is_said_without_the_address_that_was_tried() -> None:
+    names = Names(["127.0.0.8", "127.0.0.9"])
+    said = await post("http://hooks.example.org:9/", private_allowed=True, look_up=names)
+    assert said == NoAnswer("no connection: Connection refused")
+
+
+async def test_a_host_that_hangs_up_instead_of_its_part_of_tls_is_told_of_in_words() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        said = await post(f"https://127.0.0.1:{port}/", private_allowed=True)
+    assert said == NoAnswer("no connection: the host hung up")
+
+
 async def test_the_proxy_of_the_environment_is_not_believed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

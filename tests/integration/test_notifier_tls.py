@@ -1,4 +1,4 @@
-"""Encrypted and authenticated mail servers."""
+"""Encrypted and authenticated mail servers, and webhooks' receivers whom nobody vouches for."""
 
 import asyncio
 import ssl
@@ -21,7 +21,9 @@ from pydantic import SecretStr
 from deploy.local.ports import free_port
 from services.notifier.domain import Taken
 from services.notifier.letters import Letter
+from services.notifier.posts import NoAnswer
 from services.notifier.smtp import Line, MailServer, Unreachable
+from services.notifier.webhooks import Webhooks
 
 LETTER = Letter("s@example.com", "ada@example.org", b"Subject: hello\r\n\r\nhello\r\n")
 
@@ -190,3 +192,15 @@ async def test_an_encrypted_connection_is_kept_and_used_again(certificate: Path,
         await line.give_back(again)
         await line.aclose()
     assert len(inbox.letters) == 1
+
+
+async def test_what_is_wrong_with_a_receivers_certificate_is_said_in_words(
+    certificate: Path,
+) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context)
+    async with server, Webhooks(private_allowed=True) as webhooks:
+        port = server.sockets[0].getsockname()[1]
+        said = await webhooks.post(f"https://127.0.0.1:{port}/", {}, b"{}")
+    assert said == NoAnswer("no TLS: self-signed certificate")
