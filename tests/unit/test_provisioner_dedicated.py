@@ -51,6 +51,12 @@ def test_a_number_that_is_not_confirmed_yet_is_the_campaigns_and_the_carriers_ar
     assert next_act(followed.order, NOW, PATIENCE) == AskCarriers(NUMBER)
 
 
+def test_a_campaign_that_is_archived_as_it_takes_it_is_told_of_no_success() -> None:
+    followed = after(placing(archived=True), TakePlace(), Dedicated(NUMBER, is_confirmed=True))
+    assert followed.told == ()
+    assert (followed.order.due_at, next_act(followed.order, NOW, PATIENCE)) == (NOW, Drop())
+
+
 def test_while_another_order_buys_it_the_campaign_waits_and_tells_so_after_a_while() -> None:
     soon = after(placing(), TakePlace(), Dedicated(None), s=10)
     assert (soon.order.step, soon.told) == ("place", ())
