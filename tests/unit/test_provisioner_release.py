@@ -330,6 +330,15 @@ def test_that_an_attachment_was_asked_for_is_known_until_its_answer_is() -> None
         assert again.order.asked_at == NOW
 
 
+def test_a_purchases_own_word_says_nothing_of_how_its_number_came_on_its_use_case() -> None:
+    # As the version before left it: only the time says whether a request was not answered.
+    bought = order(step="attach", number=NUMBER, purchased_at=NOW, ask="asked again")
+    attach = Attach(NUMBER, "C123")
+    assert after(intend_order(bought, attach, NOW), attach, Done()).order.asked_at is None
+    unheard = replace(bought, ask="new", asked_at=NOW)
+    assert after(intend_order(unheard, attach, NOW), attach, Done()).order.asked_at == NOW
+
+
 def test_a_number_that_is_taken_back_is_put_on_its_use_case_and_confirmed_anew() -> None:
     given = launch(number=NUMBER)
     opened = open_order("o1", given, use_case=USE_CASE, standing="on its way back", now=NOW)

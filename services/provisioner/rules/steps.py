@@ -15,6 +15,7 @@ from services.provisioner.domain import (
     Absent,
     Act,
     Answer,
+    Ask,
     AskCarriers,
     Attach,
     Buy,
@@ -144,7 +145,8 @@ def _is_watched(order: Order) -> bool:
 def intend(order: Order, act: Act, now: datetime) -> Order:
     """The order as it is to be committed before the act is done."""
     if isinstance(act, Buy | Attach):
-        return replace(order, ask="asked" if order.ask == "new" else "asked again", asked_at=now)
+        ask: Ask = "asked" if order.asked_at is None else "asked again"
+        return replace(order, ask=ask, asked_at=now)
     if isinstance(act, TakePlace) and order.step == "waiting":
         return replace(order, step="place", step_since=now)
     return order
@@ -174,6 +176,8 @@ def _follow(order: Order, act: Act, answer: Answer, moment: Moment) -> Followed:
             return moves.failed(order, moment, reasons.late(order, moment.patience))
         case Drop(), _:
             return moves.settle(order, "failed", moment.now, reasons.archived(order))
+        case TakePlace(), _ if order.archived:
+            return Followed(order)  # It takes nothing, and is dropped next.
         case TakePlace(), Room():
             return buying.placed(order, answer, moment)
         case TakePlace(), Dedicated():
