@@ -199,10 +199,15 @@ async def archive(
         UPDATE orders SET archived_at = over.archived_at,
             due_at = CASE WHEN lease IS NOT NULL THEN due_at
                           WHEN step NOT IN ('complete', 'failed') THEN $4 END
-        FROM unnest($1::text[], $2::text[], $3::timestamptz[])
-          AS over (org_id, campaign_id, archived_at)
-        WHERE orders.org_id = over.org_id AND orders.campaign_id = over.campaign_id
-          AND orders.archived_at IS NULL
+        FROM (
+            -- In one order, as whoever brings carriers' words takes those on one number.
+            SELECT org_id, order_id, over.archived_at
+            FROM unnest($1::text[], $2::text[], $3::timestamptz[])
+              AS over (org_id, campaign_id, archived_at)
+            JOIN orders USING (org_id, campaign_id)
+            WHERE orders.archived_at IS NULL
+            ORDER BY org_id, order_id FOR UPDATE OF orders) AS over
+        WHERE orders.org_id = over.org_id AND orders.order_id = over.order_id
         RETURNING orders.org_id, orders.number, orders.purchased_at
         """,
         *columns_of(keys),
