@@ -266,3 +266,26 @@ async def test_archives_and_carriers_words_of_campaigns_on_one_number_wait_in_no
         archiving = asyncio.create_task(archive())
         await asyncio.sleep(0.3)
     await asyncio.gather(speaking, archiving)
+
+
+async def test_an_answered_request_keeps_no_place_though_the_number_was_looked_at_in_between(
+    bench: Bench,
+) -> None:
+    bench.patience = replace(bench.patience, look_up_s=25)
+    await bench.hear(bench.launch())
+
+    async def is_to_attach() -> bool:
+        return str((await bench.order())["step"]) == "attach"
+
+    await bench.work_until(is_to_attach, bench.worker())
+    worker = bench.worker()
+    order, act = await bench.taken_up(worker, "slow")
+    number = str(order.number)
+    await bench.hear(bench.launch("followup", number=number))
+    await bench.hear(bench.archive("followup"))
+    await bench.releaser().step()
+    await worker._record(order, act, await worker._answer(act), "slow")
+    assert (await bench.outcome("spring"))["outcome"] == "complete"
+    await bench.hear(bench.archive())
+    async with asyncio.timeout(10):
+        await bench.until_off(number)

@@ -21,11 +21,13 @@ async def lease_due(
         WHERE numbers.org_id = due.org_id AND numbers.number = due.number
         RETURNING numbers.org_id, numbers.number, use_case_id, step, step_since, off_at, let_go_at,
             due_at, reference, tries, error,
-            -- Only who has not heard of every request what came of it still has this.
+            -- Only who has not heard of every request what came of it still has this. What is under
+            -- way may hear of it yet.
             greatest(attach_asked_at, (
                 SELECT max(asked_at) FROM orders
                 WHERE orders.org_id = due.org_id AND orders.number = due.number
-                  AND orders.purchased_at IS NOT NULL)) AS attach_asked_at,
+                  AND orders.purchased_at IS NOT NULL AND orders.step IN ('complete', 'failed')
+                )) AS attach_asked_at,
             (SELECT provider_campaign_id FROM use_cases
              WHERE use_cases.org_id = due.org_id AND use_cases.use_case_id = numbers.use_case_id
                AND astray_since IS NOT NULL) AS attach_to
