@@ -79,9 +79,10 @@ async def change_windows(tx: Transaction, events: Sequence[WindowChanged]) -> No
 
 
 HANDLERS: Handlers = {
-    UseCaseRegistered: remember_use_cases,
-    # In a batch archives come first: the place that they give back may be wanted by a launch.
+    # In a batch archives come first: the place that they give back may be wanted by a launch. Use
+    # cases come last, as whoever holds an order or a number takes its use case after it.
     CampaignArchived: archive_campaigns,
     CampaignLaunched: open_orders,
     WindowChanged: change_windows,
+    UseCaseRegistered: remember_use_cases,
 }

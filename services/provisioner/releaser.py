@@ -109,11 +109,11 @@ class Releaser:
     ) -> bool:
         async with self._database.transaction() as tx:
             if isinstance(act, LetGo):
-                held = await release.held(tx.sql, number)
                 # A use case of one place would have none for another campaign, ever.
                 keep_last = self._keep_last and not await numbers.is_place_waited_for(
                     tx.sql, number.org_id, number.use_case_id
                 )
+                held = await release.held(tx.sql, number, and_others=keep_last)
                 answer = use_of(number.number, held, keep_last=keep_last)
             now = await tx.now()
             moment = Moment(now, self._patience, random.random())

@@ -169,7 +169,10 @@ def _decides(event: Event) -> bool:
 async def _book(tx: Transaction, before: Order, act: Act, followed: Followed) -> None:
     """What the end of an act means for the number, and for the places on its use case."""
     order, launch, now = followed.order, followed.order.launch, await tx.now()
-    is_bought = any(isinstance(event, NumberPurchased) for event in followed.told)
+    # What is there already has been booked, and goes straight to its carriers.
+    is_bought = order.step in ("profile", "attach") and any(
+        isinstance(event, NumberPurchased) for event in followed.told
+    )
     # What ends with its campaign alone says nothing of the number.
     is_decided = not isinstance(act, Drop) and any(_decides(event) for event in followed.told)
     if is_bought:

@@ -3,13 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.provisioner.domain import CarrierFact, Room
-from services.provisioner.facts import record_facts
-from services.provisioner.handlers import archive_campaigns
+from services.provisioner.domain import Room
 from services.provisioner.rules.reasons import GIVEN_BACK
 from services.provisioner.rules.release import GiveBack
 from services.provisioner.store import numbers
@@ -231,41 +228,6 @@ async def test_what_one_campaign_hears_when_it_asks_completes_the_others_on_its_
         return steps == ["complete"] * 2
 
     await bench.work_until(are_complete)
-
-
-async def test_archives_and_carriers_words_of_campaigns_on_one_number_wait_in_no_ring(
-    bench: Bench,
-) -> None:
-    number = await bench.complete("0")
-    names = [str(index) for index in range(1, 8)]
-    for name in reversed(names):
-        await bench.hear(bench.launch(name, number=number))
-    said = [CarrierFact(number, "att", "refused", datetime.now(UTC) + timedelta(minutes=1))]
-
-    async def speak() -> None:
-        async with bench.database.transaction() as tx:
-            await record_facts(tx, said)
-
-    async def archive() -> None:
-        async with bench.database.transaction() as tx:
-            # As in a table of many orders, which are found by their campaigns.
-            await tx.sql.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off")
-            await archive_campaigns(tx, [bench.archive(name) for name in names])
-
-    async with bench.database.transaction() as tx:
-        await tx.sql.execute(
-            """
-            SELECT FROM orders WHERE org_id = $1 AND number = $2
-            ORDER BY order_id OFFSET 1 LIMIT 1 FOR UPDATE
-            """,
-            bench.org_id,
-            number,
-        )
-        speaking = asyncio.create_task(speak())
-        await asyncio.sleep(0.3)
-        archiving = asyncio.create_task(archive())
-        await asyncio.sleep(0.3)
-    await asyncio.gather(speaking, archiving)
 
 
 async def test_an_answered_request_keeps_no_place_though_the_number_was_looked_at_in_between(

@@ -277,8 +277,11 @@ async def rededicate(sql: PoolConnectionProxy, order: Order) -> None:
 async def undedicate(sql: PoolConnectionProxy, org_id: str, number: str, now: datetime) -> bool:
     """Make a dedicated number one like all others, which goes back when no campaign is on it;
     whether it was a dedicated one."""
+    # The number before the use case, as whoever takes it off does.
     use_case_id = await sql.fetchval(
-        "SELECT use_case_id FROM numbers WHERE org_id = $1 AND number = $2 AND dedicated",
+        """
+        SELECT use_case_id FROM numbers WHERE org_id = $1 AND number = $2 AND dedicated FOR UPDATE
+        """,
         org_id,
         number,
     )

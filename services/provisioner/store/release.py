@@ -102,16 +102,20 @@ async def put(sql: PoolConnectionProxy, number: Number, lease: str) -> bool:
     return bool(status == "UPDATE 1")
 
 
-async def held(sql: PoolConnectionProxy, number: Number) -> list[Held]:
-    """What the number's use case holds, and whether campaigns are on it, or are to come on it as
-    its dedicated number; until the end of the transaction none comes on it."""
+async def held(sql: PoolConnectionProxy, number: Number, *, and_others: bool) -> list[Held]:
+    """The number, if it is held, and whether campaigns are on it, or are to come on it as its use
+    case's dedicated one; until the end of the transaction none comes on it. `and_others`: all that
+    its use case holds."""
     rows = await sql.fetch(
         """
         SELECT number, purchased_at, dedicated FROM numbers
-        WHERE org_id = $1 AND use_case_id = $2 AND step = 'held' ORDER BY number FOR UPDATE
+        WHERE org_id = $1 AND use_case_id = $2 AND step = 'held' AND (number = $3 OR $4)
+        ORDER BY number FOR UPDATE
         """,
         number.org_id,
         number.use_case_id,
+        number.number,
+        and_others,
     )
     used = await sql.fetch(
         """
