@@ -241,7 +241,9 @@ async def test_an_answered_request_keeps_no_place_though_the_number_was_looked_a
 
     await bench.work_until(is_to_attach, bench.worker())
     worker = bench.worker()
-    order, act = await bench.taken_up(worker, "slow")
+    claimed = await worker._claim("slow")
+    # Others' orders may be due as well.
+    ((order, act),) = [one for one in claimed if one[0].launch.org_id == bench.org_id]
     number = str(order.number)
     await bench.hear(bench.launch("followup", number=number))
     await bench.hear(bench.archive("followup"))
