@@ -41,7 +41,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def carrier_of(phone: str) -> Carrier:
-    """The carrier of an E.164 phone, by its exchange's first digit (index 5 of +1NPANXXXXXX).
+    """The carrier of an E.164 phone, by the first digit of its exchange (the sixth character).
 
     2, 3: att. 4, 5: tmobile. 6, 7: verizon. Anything else: other. Real phones are ported at
     will; a rule that a test can read off the number beats a table.
