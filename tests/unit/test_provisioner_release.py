@@ -168,6 +168,11 @@ def test_a_request_to_put_a_held_number_back_is_known_until_all_of_them_are_answ
     for unheard in (asked, came(asked, attach, Unclear("reset")).number):
         answered = came(intend(unheard, attach, later), attach, Done(), s=20).number
         assert (answered.attach_to, answered.attach_asked_at) == (None, later)
+    # What was clearly not taken cannot land later.
+    turned_away = came(asked, attach, NotTaken("429")).number
+    assert turned_away.attach_asked_at is None
+    answered = came(intend(turned_away, attach, later), attach, Done(), s=20).number
+    assert answered.attach_asked_at is None
 
 
 @pytest.mark.parametrize("step", ["detach", "leaving"])

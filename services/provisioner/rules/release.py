@@ -59,6 +59,8 @@ class Number:
     attach_asked_at: datetime | None = None
     """When it was last asked to be put on its use case, if a request of that time was not answered:
     that may still happen."""
+    attach_doubted: bool = False
+    """Whether that holds of an earlier request too, while one is under way."""
     attach_to: str | None = None
     """Its use case, as the provider knows it, where the number was found on none while it is held:
     it is put on it again."""
@@ -169,21 +171,20 @@ def intend(number: Number, act: ReleaseAct, now: datetime) -> Number:
     if isinstance(act, GiveBack) and number.step != "return":
         return replace(number, step="return", step_since=now, tries=0, error=None)
     if isinstance(act, Attach):
-        # An earlier request that nobody has heard of counts as a fault, whoever made it.
-        unheard = number.attach_asked_at is not None
-        return replace(number, attach_asked_at=now, tries=max(number.tries, int(unheard)))
+        is_doubted = number.attach_asked_at is not None
+        return replace(number, attach_asked_at=now, attach_doubted=is_doubted)
     return number
 
 
 def follow(number: Number, act: ReleaseAct, answer: Answer | Use, moment: Moment) -> Released:
     """What comes of an act's answer; one that makes no sense for the act is like a fault."""
     now, patience = moment.now, moment.patience
+    if isinstance(act, Attach) and not (isinstance(answer, Unclear) or number.attach_doubted):
+        number = replace(number, attach_asked_at=None)
     match act, answer:
         case Attach(), Done() | Refused():
             # Refused, it is the operator's: it stays listed. It may have been let go meanwhile.
-            asked_at = number.attach_asked_at if number.tries else None
-            held = replace(number, attach_to=None, attach_asked_at=asked_at, due_at=now)
-            return Released(replace(held, tries=0, error=None))
+            return Released(replace(number, attach_to=None, tries=0, error=None, due_at=now))
         case LetGo(), Use("idle"):
             return Released(_to(replace(number, let_go_at=now), "detach", now, due_at=now))
         case LetGo(), Use("kept"):
