@@ -13,7 +13,7 @@ import aiohttp
 from aiohttp import web
 from pydantic import SecretStr
 
-from services.provisioner.domain import Act, Order, Patience
+from services.provisioner.domain import Act, Answer, Call, Done, Order, Patience
 from services.provisioner.handlers import HANDLERS
 from services.provisioner.providers.telnyx import Telnyx
 from services.provisioner.releaser import Releaser
@@ -34,6 +34,7 @@ QUICK: dict[str, Any] = {
     "order_delay_s": 0.1,
     "confirmation_delay_s": ConfirmationDelays(att=0.1, tmobile=0.15, verizon=0.2),
 }
+NEVER = ConfirmationDelays(att=600, tmobile=600, verizon=600)
 OPENS_AT = datetime(2030, 1, 1, 9, tzinfo=UTC)
 PATIENCE = Patience(poll_s=0.05, poll_most_s=1, look_up_s=0.5, limit_s=3600, rest_s=3600)
 
@@ -102,6 +103,17 @@ class Bench:
         (one,) = claimed
         return one
 
+    @asynccontextmanager
+    async def answered(self) -> AsyncIterator[None]:
+        """The provider is asked for the one order that is due; what is done inside comes between
+        its answer and our record of that."""
+        worker = self.worker()
+        order, act = await self.taken_up(worker, "slow")
+        assert isinstance(act, Call)
+        answer = await worker._answer(act)
+        yield
+        await worker._record(order, act, answer, "slow")
+
     async def until_settled(
         self, *workers: Provisioner | Releaser, count: int = 1, within_s: float = 30
     ) -> list[dict[str, Any]]:
@@ -112,6 +124,24 @@ class Bench:
 
         await self.work_until(are_settled, *workers, within_s=within_s)
         return await self.told("NumberProvisioned")
+
+    async def until_at(
+        self, step: str, campaign_id: str = "spring", *workers: Provisioner | Releaser
+    ) -> None:
+        """Work until a campaign's order is at this step."""
+
+        async def is_there() -> bool:
+            return bool((await self.order(campaign_id))["step"] == step)
+
+        await self.work_until(is_there, *workers)
+
+    async def launch_silent(self, **behaviour: Any) -> str:
+        """Launch a campaign whose number waits for carriers that do not speak by themselves; the
+        number."""
+        self.behave(confirmation_delay_s=NEVER, **behaviour)
+        await self.hear(self.launch())
+        await self.until_at("confirm")
+        return str((await self.order())["number"])
 
     async def outcome(self, campaign_id: str) -> dict[str, Any]:
         """Work until this campaign's order has ended; its last event."""
@@ -231,6 +261,11 @@ class Bench:
         return CampaignArchived(
             org_id=self.org_id, campaign_id=campaign_id, archived_at=datetime.now(UTC)
         )
+
+
+async def answer_to(worker: Provisioner, act: Act) -> Answer:
+    """What the provider says to a worker's act; of some nobody is asked."""
+    return await worker._answer(act) if isinstance(act, Call) else Done()
 
 
 @asynccontextmanager

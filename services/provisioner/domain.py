@@ -297,10 +297,9 @@ class Drop:
     """The campaign was archived."""
 
 
-Act = (
-    Search | Buy | LookUp | SeeOrder | SetProfile | Attach | AskCarriers
-    | TakePlace | Weigh | Wait | GiveUp | Drop
-)  # fmt: skip
+Call = Search | Buy | LookUp | SeeOrder | SetProfile | Attach | AskCarriers
+"""What the provider is asked; for the other acts nobody is."""
+Act = TakePlace | Weigh | Wait | GiveUp | Drop | Call
 
 
 # --- answers: what came of an act ----------------------------------------------------------------

@@ -39,7 +39,7 @@ async def all_at_once(
 
 
 async def asked(
-    act: object, answer: Callable[[], Awaitable[Answer]], *, until_s: float
+    call: Act, answer: Callable[[Act], Awaitable[Answer]], *, until_s: float
 ) -> Answer | None:
     """The provider's answer; None, and nobody was asked, where the lease was over by then.
 
@@ -47,10 +47,10 @@ async def asked(
     row that somebody else has taken up since.
     """
     if time.monotonic() >= until_s:
-        log.warning("lease ran out before the call", act=type(act).__name__)
+        log.warning("lease ran out before the call", act=type(call).__name__)
         return None
-    found = await answer()
-    ACTS.labels(type(act).__name__, type(found).__name__).inc()
+    found = await answer(call)
+    ACTS.labels(type(call).__name__, type(found).__name__).inc()
     if isinstance(found, NotTaken | Refused | Unclear):
-        log.warning("provider", act=type(act).__name__, answer=found.reason)
+        log.warning("provider", act=type(call).__name__, answer=found.reason)
     return found

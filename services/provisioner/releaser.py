@@ -22,6 +22,7 @@ from services.provisioner.rules.release import (
     LetGo,
     Number,
     ReleaseAct,
+    ReleaseCall,
     Use,
     follow,
     intend,
@@ -84,13 +85,15 @@ class Releaser:
     async def _do(self, number: Number, act: ReleaseAct, lease: str, until_s: float) -> bool:
         """One act; whether the number's next one is due at once."""
         with structlog.contextvars.bound_contextvars(org_id=number.org_id):
-            answer = await asked(act, lambda: self._answer(act), until_s=until_s)
+            answer: Answer | None = Done()
+            if not isinstance(act, LetGo):
+                answer = await asked(act, self._answer, until_s=until_s)
             if answer is None:
                 return False
             return await self._record(number, act, answer, lease)
 
-    async def _answer(self, act: ReleaseAct) -> Answer:
-        match act:
+    async def _answer(self, call: ReleaseCall) -> Answer:
+        match call:
             case LookUp(reference):
                 return await self._provider.look_up(reference)
             case Attach(number, provider_campaign_id):
@@ -101,8 +104,6 @@ class Releaser:
                 return await self._provider.ask_carriers(number)
             case GiveBack(number):
                 return await self._provider.give_back(number)
-            case LetGo():
-                return Done()
 
     async def _record(
         self, number: Number, act: ReleaseAct, answer: Answer | Use, lease: str

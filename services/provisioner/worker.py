@@ -14,11 +14,11 @@ from services.provisioner.domain import (
     AskCarriers,
     Attach,
     Buy,
+    Call,
     CarriersSaid,
     Done,
     Drop,
     Found,
-    GiveUp,
     LookUp,
     Moment,
     Order,
@@ -27,8 +27,6 @@ from services.provisioner.domain import (
     SeeOrder,
     SetProfile,
     TakePlace,
-    Wait,
-    Weigh,
 )
 from services.provisioner.facts import record_facts
 from services.provisioner.leased import all_at_once, asked
@@ -101,14 +99,16 @@ class Provisioner:
         with structlog.contextvars.bound_contextvars(
             org_id=order.launch.org_id, campaign_id=order.launch.campaign_id
         ):
-            answer = await asked(act, lambda: self._answer(act), until_s=until_s)
+            answer: Answer | None = Done()
+            if isinstance(act, Call):
+                answer = await asked(act, self._answer, until_s=until_s)
             if answer is None:
                 return False
             return await self._record(order, act, answer, lease)
 
-    async def _answer(self, act: Act) -> Answer:
+    async def _answer(self, call: Call) -> Answer:
         provider = self._provider
-        match act:
+        match call:
             case Search(area_code, state):
                 return await provider.search(area_code=area_code, state=state)
             case Buy(number, reference, messaging_profile_id):
@@ -123,8 +123,6 @@ class Provisioner:
                 return await provider.attach(number, provider_campaign_id)
             case AskCarriers(number):
                 return await provider.ask_carriers(number)
-            case TakePlace() | Weigh() | Wait() | GiveUp() | Drop():
-                return Done()
 
     async def _record(self, order: Order, act: Act, answer: Answer, lease: str) -> bool:
         async with self._database.transaction() as tx:

@@ -35,14 +35,11 @@ async def waits_for_carriers(bench: Bench) -> str:
     """Work until a number is on its use case, and nobody would ask its carriers for an hour."""
     await bench.hear(bench.launch())
 
-    async def is_on_it() -> bool:
-        return bool((await bench.order())["step"] == "confirm")
-
     async def rests() -> bool:
         order = await bench.order()
         return bool((order["due_at"] - order["step_since"]).total_seconds() > 3000)
 
-    await bench.work_until(is_on_it)
+    await bench.until_at("confirm")
     bench.patience = replace(PATIENCE, poll_s=3600, poll_most_s=3600)
     await bench.work_until(rests)
     return str((await bench.order())["number"])

@@ -124,11 +124,7 @@ async def test_an_archive_on_the_way_leaves_the_number_to_the_use_case(bench: Be
     bench.rest(0)
     bench.behave(order_delay_s=0.6)
     await bench.hear(bench.launch("one", dedicated_number=True))
-
-    async def is_ordered() -> bool:
-        return str((await bench.order("one"))["step"]) == "ordered"
-
-    await bench.work_until(is_ordered)
+    await bench.until_at("ordered", "one")
     await bench.hear(bench.archive("one"), bench.launch("two", dedicated_number=True))
     event = await bench.outcome("one")
     assert (event["outcome"], event["archived"]) == ("failed", True)
@@ -292,11 +288,7 @@ async def test_a_number_that_is_confirmed_after_another_was_asked_for_makes_no_s
     else:
         await bench.pass_time(0.3)
     bench.sandbox.world.registry.speak(bench.sandbox.now(), first, "att", "confirmed")
-
-    async def is_confirmed() -> bool:
-        return str((await bench.order("one"))["step"]) == "complete"
-
-    await bench.work_until(is_confirmed)
+    await bench.until_at("complete", "one")
     bench.sandbox.world.advance(bench.sandbox.now() + timedelta(hours=2))
     second = str((await bench.outcome("two"))["number"])
     is_first = (await bench.number(first))["dedicated"]

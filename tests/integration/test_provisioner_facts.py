@@ -11,10 +11,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from services.provisioner.domain import CARRIERS, Carrier, CarrierFact
 from services.provisioner.facts import record_facts
 from services.provisioner.page import OrderPage
-from services.sandbox.behaviour import ConfirmationDelays, Refusal
 from services.sandbox.behaviour import Fault as Script
+from services.sandbox.behaviour import Refusal
 from shared.health import Health
-from tests.provisioner_bench import Bench, open_bench
+from tests.provisioner_bench import NEVER, Bench, open_bench
 
 
 @pytest.fixture
@@ -64,24 +64,8 @@ async def test_of_a_carriers_words_the_last_by_the_providers_time_is_kept(bench:
 # --- what comes of them --------------------------------------------------------------------------
 
 
-NEVER = ConfirmationDelays(att=600, tmobile=600, verizon=600)
 DEAF = (Script(call="attachment", kind="http", status=503, times=10_000),)
 """The provider does not say what the carriers answered, however often it is asked."""
-
-
-async def launch_silent(bench: Bench, **behaviour: Any) -> str:
-    """A campaign whose number waits for carriers that do not speak by themselves; the number."""
-    bench.behave(confirmation_delay_s=NEVER, **behaviour)
-    await bench.hear(bench.launch())
-    await at_step(bench, "confirm")
-    return str((await bench.order())["number"])
-
-
-async def at_step(bench: Bench, step: str, campaign_id: str = "spring") -> None:
-    async def is_there() -> bool:
-        return bool((await bench.order(campaign_id))["step"] == step)
-
-    await bench.work_until(is_there)
 
 
 async def ends(bench: Bench, campaign_id: str = "spring") -> list[tuple[str, bool]]:
@@ -102,7 +86,7 @@ async def words(bench: Bench, campaign_id: str = "spring") -> dict[str, tuple[st
 
 
 async def test_what_carriers_say_is_weighed_without_asking_the_provider(bench: Bench) -> None:
-    number = await launch_silent(bench, answers=DEAF)
+    number = await bench.launch_silent(answers=DEAF)
     at = datetime.now(UTC)
     await say(bench, fact(number, "att", at=at), fact(number, "tmobile", at=at))
     await bench.pass_time(0.3)
@@ -115,7 +99,7 @@ async def test_what_carriers_say_is_weighed_without_asking_the_provider(bench: B
 
 
 async def test_facts_that_come_again_tell_nobody_again(bench: Bench) -> None:
-    number = await launch_silent(bench, answers=DEAF)
+    number = await bench.launch_silent(answers=DEAF)
     facts = [fact(number, carrier) for carrier in CARRIERS]
     for _ in range(3):
         await say(bench, *facts, *facts)
@@ -127,7 +111,7 @@ async def test_facts_that_come_again_tell_nobody_again(bench: Bench) -> None:
 async def test_a_word_that_is_said_again_later_is_of_the_later_time_and_is_weighed_once(
     bench: Bench,
 ) -> None:
-    number = await launch_silent(bench)
+    number = await bench.launch_silent()
     bench.patience = replace(bench.patience, poll_s=60)
     early = datetime.now(UTC)
     late = early + timedelta(seconds=1)
@@ -153,13 +137,10 @@ async def test_a_fact_that_comes_before_the_attachments_answer_is_weighed_after_
 ) -> None:
     bench.behave(confirmation_delay_s=NEVER, answers=DEAF)
     await bench.hear(bench.launch())
-    await at_step(bench, "attach")
-    worker = bench.worker()
-    ((order, act),) = await worker._claim("slow")
-    answer = await worker._answer(act)
-    assert order.number is not None
-    await say(bench, *(fact(order.number, carrier) for carrier in CARRIERS))
-    await worker._record(order, act, answer, "slow")
+    await bench.until_at("attach")
+    number = str((await bench.order())["number"])
+    async with bench.answered():
+        await say(bench, *(fact(number, carrier) for carrier in CARRIERS))
     assert (await bench.order())["due_at"] <= datetime.now(UTC)
     assert (await bench.outcome("spring"))["outcome"] == "complete"
 
@@ -167,29 +148,23 @@ async def test_a_fact_that_comes_before_the_attachments_answer_is_weighed_after_
 async def test_a_fact_that_comes_while_the_provider_is_asked_is_not_slept_over(
     bench: Bench,
 ) -> None:
-    number = await launch_silent(bench)
+    number = await bench.launch_silent()
     bench.patience = replace(bench.patience, poll_s=60)
-    worker = bench.worker()
-    order, act = await bench.taken_up(worker, "slow")
-    answer = await worker._answer(act)
-    await say(bench, *(fact(number, carrier) for carrier in CARRIERS))
-    await worker._record(order, act, answer, "slow")
+    async with bench.answered():
+        await say(bench, *(fact(number, carrier) for carrier in CARRIERS))
     assert (await bench.outcome("spring"))["outcome"] == "complete"
 
 
 async def test_a_change_that_nobody_explains_is_asked_for_again_where_that_was_just_done(
     bench: Bench,
 ) -> None:
-    number = await launch_silent(bench)
+    number = await bench.launch_silent()
     bench.patience = replace(bench.patience, poll_s=60)
-    worker = bench.worker()
-    order, act = await bench.taken_up(worker, "slow")
-    answer = await worker._answer(act)
-    for carrier in CARRIERS:
-        bench.sandbox.world.registry.speak(bench.sandbox.now(), number, carrier, "confirmed")
-    async with bench.database.transaction() as tx:
-        await record_facts(tx, [], changed=[number])
-    await worker._record(order, act, answer, "slow")
+    async with bench.answered():
+        for carrier in CARRIERS:
+            bench.sandbox.world.registry.speak(bench.sandbox.now(), number, carrier, "confirmed")
+        async with bench.database.transaction() as tx:
+            await record_facts(tx, [], changed=[number])
     assert (await bench.outcome("spring"))["outcome"] == "complete"
 
 
@@ -202,7 +177,7 @@ async def test_facts_of_an_earlier_time_on_the_use_case_or_about_another_do_not_
     await bench.until_off(number)
     bench.behave(confirmation_delay_s=NEVER)
     await bench.hear(bench.launch("followup", number=number))
-    await at_step(bench, "confirm", "followup")
+    await bench.until_at("confirm", "followup")
     late = [fact(number, carrier, at=earlier) for carrier in CARRIERS]
     other = [fact(number, carrier, provider_campaign_id="C-other") for carrier in CARRIERS]
     await say(bench, *late, *other)
@@ -223,13 +198,13 @@ async def test_words_of_an_earlier_time_do_not_count_where_the_providers_clock_i
     await bench.until_off(number)
     bench.behave(confirmation_delay_s=NEVER)
     await bench.hear(bench.launch("followup", number=number))
-    await at_step(bench, "confirm", "followup")
+    await bench.until_at("confirm", "followup")
     await bench.pass_time(0.3)
     assert await ends(bench, "followup") == []
 
 
 async def test_a_carriers_word_holds_for_all_campaigns_on_its_number(bench: Bench) -> None:
-    number = await launch_silent(bench, answers=DEAF)
+    number = await bench.launch_silent(answers=DEAF)
     await bench.hear(bench.launch("followup", number=number))
     await say(bench, *(fact(number, carrier) for carrier in CARRIERS))
     assert (await bench.outcome("followup"))["outcome"] == "complete"
@@ -244,7 +219,7 @@ async def test_by_webhook_and_by_poll_in_any_order_the_words_are_the_same(bench:
         ("verizon", (1, 3, 0, 2)),
     ):
         await bench.hear(bench.launch(polled))
-        await at_step(bench, "confirm", polled)
+        await bench.until_at("confirm", polled)
         number = str((await bench.order(polled))["number"])
         early = datetime.now(UTC)
         late = early + timedelta(milliseconds=1)
@@ -294,7 +269,7 @@ async def test_a_late_confirmation_after_a_failure_completes_it_with_a_second_no
     number = await fail(bench)
     world = bench.sandbox.world
     world.registry.speak(bench.sandbox.now(), number, "tmobile", "confirmed")
-    await at_step(bench, "complete")
+    await bench.until_at("complete")
     assert await ends(bench) == [("failed", False), ("complete", True)]
     event = (await bench.told("NumberProvisioned"))[-1]
     assert {one["state"] for one in event["carriers"].values()} == {"confirmed"}
@@ -309,16 +284,16 @@ async def test_a_late_confirmation_after_a_failure_completes_it_with_a_second_no
 async def test_after_the_time_is_up_only_the_carriers_themselves_wake_a_failure(
     bench: Bench,
 ) -> None:
-    number = await launch_silent(bench)
+    number = await bench.launch_silent()
     bench.patience = replace(bench.patience, limit_s=0)
-    await at_step(bench, "failed")
+    await bench.until_at("failed")
     assert (await bench.order())["due_at"] is None
     await say(bench, fact(number, "att"))
     await bench.pass_time(0.2)
     assert [one["carrier"] for one in await bench.told("CarrierAnswered")] == ["att"]
     assert (await bench.order())["due_at"] is None
     await say(bench, fact(number, "tmobile"), fact(number, "verizon"))
-    await at_step(bench, "complete")
+    await bench.until_at("complete")
     assert await ends(bench) == [("failed", False), ("complete", True)]
 
 
@@ -355,7 +330,7 @@ async def test_a_refusal_after_all_had_confirmed_is_told_and_takes_nothing_back(
 
 
 async def test_something_that_has_changed_is_asked_about_at_once(bench: Bench) -> None:
-    number = await launch_silent(bench)
+    number = await bench.launch_silent()
     bench.patience = replace(bench.patience, poll_s=60)
     await bench.pass_time(0.2)
     for carrier in CARRIERS:

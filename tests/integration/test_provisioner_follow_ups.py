@@ -10,9 +10,9 @@ from services.provisioner.domain import Done, Room
 from services.provisioner.rules.reasons import GIVEN_BACK
 from services.provisioner.rules.release import GiveBack
 from services.provisioner.store import numbers
-from services.sandbox.behaviour import ConfirmationDelays, Refusal
 from services.sandbox.behaviour import Fault as Script
-from tests.provisioner_bench import Bench, open_bench
+from services.sandbox.behaviour import Refusal
+from tests.provisioner_bench import NEVER, Bench, open_bench
 
 
 @pytest.fixture
@@ -195,13 +195,9 @@ async def test_what_carriers_confirmed_before_a_number_was_taken_back_makes_nobo
     number = await bench.complete()
     await bench.hear(bench.archive())
     await bench.until_off(number)
-    bench.behave(confirmation_delay_s=ConfirmationDelays(att=600, tmobile=600, verizon=600))
+    bench.behave(confirmation_delay_s=NEVER)
     await bench.hear(bench.launch("back", number=number))
-
-    async def is_on_its_use_case() -> bool:
-        return str((await bench.order("back"))["step"]) == "confirm"
-
-    await bench.work_until(is_on_its_use_case)
+    await bench.until_at("confirm", "back")
     await bench.hear(bench.launch("again", number=number))
     assert (await bench.order("again"))["step"] == "confirm"
 
@@ -235,11 +231,7 @@ async def test_an_answered_request_keeps_no_place_though_the_number_was_looked_a
 ) -> None:
     bench.patience = replace(bench.patience, look_up_s=60)
     await bench.hear(bench.launch())
-
-    async def is_to_attach() -> bool:
-        return str((await bench.order())["step"]) == "attach"
-
-    await bench.work_until(is_to_attach, bench.worker())
+    await bench.until_at("attach", "spring", bench.worker())
     worker = bench.worker()
     claimed = await worker._claim("slow")
     # Others' orders may be due as well.

@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from services.provisioner.domain import Ordered, Search
+from services.provisioner.domain import Call, Ordered, Search
+from services.provisioner.leased import ACTS
 from services.provisioner.providers import Fault
 from services.provisioner.providers.telnyx import Telnyx
 from services.provisioner.rules.area_codes import fits
+from services.provisioner.rules.release import ReleaseCall
 from services.sandbox.behaviour import ConfirmationDelays, Refusal
 from services.sandbox.behaviour import Fault as Script
 from shared.events import WindowChanged
@@ -41,6 +43,23 @@ async def test_a_launched_campaign_gets_a_number_that_all_carriers_confirm(bench
     owned = bench.sandbox.world.numbers.by_phone(event["number"])
     assert owned is not None
     assert owned.messaging_profile_id == "profile"
+
+
+async def test_what_the_provider_is_asked_is_counted_and_nothing_else(bench: Bench) -> None:
+    def counted() -> set[tuple[str, str, float]]:
+        samples = [sample for family in ACTS.collect() for sample in family.samples]
+        totals = [sample for sample in samples if sample.name.endswith("_total")]
+        return {(one.labels["act"], one.labels["answer"], one.value) for one in totals}
+
+    bench.rest(1)
+    before = counted()
+    await bench.hear(bench.use_case())
+    await bench.complete()
+    await bench.hear(bench.archive())
+    await bench.until_given_back()
+    rose = {act for act, *_ in counted() - before}
+    assert rose >= {"Search", "Buy", "SetProfile", "Attach", "AskCarriers", "Detach", "GiveBack"}
+    assert rose <= {one.__name__ for one in get_args(Call | ReleaseCall)}
 
 
 async def test_a_sold_out_area_code_gives_way_to_the_next(bench: Bench) -> None:

@@ -83,11 +83,7 @@ async def test_a_number_whose_purchase_was_not_answered_yet_is_its_orders(bench:
 async def test_a_number_that_waits_for_its_carriers_is_its_orders(bench: Bench) -> None:
     bench.behave(confirmation_delay_s=ConfirmationDelays(att=3600, tmobile=3600, verizon=3600))
     await bench.hear(bench.launch())
-
-    async def waits() -> bool:
-        return bool((await bench.order())["step"] == "confirm")
-
-    await bench.work_until(waits)
+    await bench.until_at("confirm")
     bench.sandbox.world.registry.drop(bench.bought[0])
     let_settle(bench)
     assert (await run(bench)).differences == []

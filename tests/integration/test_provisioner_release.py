@@ -285,19 +285,10 @@ async def test_launch_and_archive_at_once_never_miss_each_other(bench: Bench) ->
 async def test_an_archive_that_comes_while_the_provider_is_asked_is_not_slept_over(
     bench: Bench,
 ) -> None:
-    bench.behave(confirmation_delay_s=ConfirmationDelays(att=600, tmobile=600, verizon=600))
-    await bench.hear(bench.launch())
-
-    async def is_attached() -> bool:
-        return str((await bench.order())["step"]) == "confirm"
-
-    await bench.work_until(is_attached, bench.worker())
+    await bench.launch_silent()
     bench.patience = replace(bench.patience, poll_s=60)
-    worker = bench.worker()
-    order, act = await bench.taken_up(worker, "slow")
-    answer = await worker._answer(act)
-    await bench.hear(bench.archive())
-    await worker._record(order, act, answer, "slow")
+    async with bench.answered():
+        await bench.hear(bench.archive())
     assert (await bench.outcome("spring"))["archived"] is True
 
 
@@ -308,11 +299,8 @@ async def test_a_carriers_late_word_makes_no_second_notice_of_a_campaign_that_wa
     await bench.hear(bench.launch())
     number = str((await bench.outcome("spring"))["number"])
     bench.sandbox.world.registry.speak(bench.sandbox.now(), number, "tmobile", "confirmed")
-    worker = bench.worker()
-    order, act = await bench.taken_up(worker, "slow")
-    answer = await worker._answer(act)
-    await bench.hear(bench.archive())
-    await worker._record(order, act, answer, "slow")
+    async with bench.answered():
+        await bench.hear(bench.archive())
     row = await bench.order()
     assert (row["step"], row["due_at"]) == ("failed", None)
     assert len(await bench.told("NumberProvisioned")) == 1
@@ -322,21 +310,11 @@ async def test_a_carriers_late_word_makes_no_second_notice_of_a_campaign_that_wa
 async def test_an_archive_that_comes_with_the_carriers_last_word_ends_a_campaign_without_a_notice(
     bench: Bench,
 ) -> None:
-    bench.behave(confirmation_delay_s=ConfirmationDelays(att=600, tmobile=600, verizon=600))
-    await bench.hear(bench.launch())
-
-    async def is_attached() -> bool:
-        return str((await bench.order())["step"]) == "confirm"
-
-    await bench.work_until(is_attached, bench.worker())
-    number = str((await bench.order())["number"])
+    number = await bench.launch_silent()
     for carrier in CARRIERS:
         bench.sandbox.world.registry.speak(bench.sandbox.now(), number, carrier, "confirmed")
-    worker = bench.worker()
-    order, act = await bench.taken_up(worker, "slow")
-    answer = await worker._answer(act)
-    await bench.hear(bench.archive())
-    await worker._record(order, act, answer, "slow")
+    async with bench.answered():
+        await bench.hear(bench.archive())
     event = await bench.outcome("spring")
     assert (event["outcome"], event["archived"]) == ("failed", True)
 

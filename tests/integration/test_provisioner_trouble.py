@@ -13,7 +13,7 @@ from services.provisioner.store import numbers
 from services.provisioner.worker import Provisioner
 from services.sandbox.behaviour import ConfirmationDelays
 from services.sandbox.behaviour import Fault as Script
-from tests.provisioner_bench import Bench, open_bench
+from tests.provisioner_bench import Bench, answer_to, open_bench
 from tests.unit.test_provisioner_steps import buying, launch
 
 
@@ -40,11 +40,11 @@ async def test_a_restart_at_every_step_loses_no_step_and_does_none_twice(
         while not await bench.told("NumberProvisioned"):
             for order, act in await worker._claim("dead"):
                 if type(act).__name__ in died_in:
-                    await worker._record(order, act, await worker._answer(act), "dead")
+                    await worker._record(order, act, await answer_to(worker, act), "dead")
                     continue
                 died_in.add(type(act).__name__)
                 if is_done:
-                    await worker._answer(act)
+                    await answer_to(worker, act)
             await asyncio.sleep(0.05)
     assert died_in >= {"TakePlace", "Search", "Buy", "LookUp", "SetProfile", "Attach"}
     (event,) = await bench.told("NumberProvisioned")

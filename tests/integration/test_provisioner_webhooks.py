@@ -13,7 +13,6 @@ from prometheus_client import REGISTRY
 from services.provisioner import api
 from services.provisioner.api import ANSWER_WITHIN_S, BODY_MOST_BYTES, Signed
 from services.provisioner.providers.telnyx_webhooks import read_number_update
-from services.sandbox.behaviour import ConfirmationDelays
 from shared.clock import ManualClock
 from shared.database import Database
 from tests.provisioner_bench import Bench, open_bench
@@ -40,14 +39,7 @@ async def number(bench: Bench) -> str:
     """A number whose order waits for carriers, none of whom has spoken."""
     async with bench.database.connection() as connection:
         await connection.execute("TRUNCATE facts, webhooks_seen")
-    bench.behave(confirmation_delay_s=ConfirmationDelays(att=3600, tmobile=3600, verizon=3600))
-    await bench.hear(bench.launch())
-
-    async def waits() -> bool:
-        return bool((await bench.order())["step"] == "confirm")
-
-    await bench.work_until(waits)
-    return str((await bench.order())["number"])
+    return await bench.launch_silent()
 
 
 async def written(bench: Bench) -> dict[str, list[Any]]:
@@ -237,11 +229,7 @@ async def test_webhooks_about_the_same_numbers_on_two_replicas_do_not_lock_each_
     bench: Bench, number: str
 ) -> None:
     await bench.hear(bench.launch("other"))
-
-    async def both_wait() -> bool:
-        return bool((await bench.order("other"))["step"] == "confirm")
-
-    await bench.work_until(both_wait)
+    await bench.until_at("confirm", "other")
     other = str((await bench.order("other"))["number"])
 
     async def take(*bodies: bytes) -> list[str]:

@@ -87,7 +87,9 @@ class GiveBack:
     number: str
 
 
-ReleaseAct = LetGo | Attach | LookUp | Detach | AskCarriers | GiveBack
+ReleaseCall = Attach | LookUp | Detach | AskCarriers | GiveBack
+"""What the provider is asked."""
+ReleaseAct = LetGo | ReleaseCall
 
 
 @dataclass(frozen=True, slots=True)
